@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 import featurestack as fs
-from bench.record import bench, record
+from bench.record import bench, percentages, record
 from featurestack.answers import FitOptions
 from featurestack.answers.chosen import read_choice
 from featurestack.answers.fits import Fits, read_features
@@ -179,9 +179,7 @@ def answer_row(
     row = {
         "answer": f"{name}, {'networks' if network == 'auto' else 'no network'}",
         "sounds": described(fits),
-        "accuracy": 100 * score.value,
-        "low": 100 * score.low,
-        "high": 100 * score.high,
+        **percentages(score),
         MEL_MFCC: 100 * fits.score(MEL_MFCC, fits.parts).value,
         "recommended": choice.recommended,
         "estimate": 100 * choice.estimates[choice.recommended],

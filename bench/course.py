@@ -10,14 +10,12 @@ it. Fold 1 is the one that a notebook trains; `accuracy` is over the folds of FO
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import featurestack as fs
-from bench.record import bench, record, spent
+from bench.record import bench, percentages, record, spent
 from featurestack.base.options import DataOptions, RunsOptions, option
-from featurestack.compare.significance import accuracy_interval
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, configuration_score
 
 SETS = ("mel", "mel+mel+mel", "mel+mfcc+chroma")
 SETTINGS: dict[str, Any] = {  # those of notebooks/4_stacks_of_three.ipynb
@@ -51,35 +49,26 @@ def course(options: CourseOptions) -> None:
             "data": options.data,
             "quiet": True,
         }
-        cache = fs.extract("mel mfcc chroma", **where)
-        groups = cache.clips.set_index("clip_id")["group"]
+        fs.extract("mel mfcc chroma", **where)
         for features in SETS:
             begun = spent()
             run = fs.fit(**where, runs=options.runs, features=features, **settings)
             assert isinstance(run, RunFolder)  # of one set
             row: dict[str, Any] = {"row": f"{run.dataset} {features} {options.model}"}
             row |= {"dataset": run.dataset, "features": features}
-            row |= {"model": options.model, **scores(run, groups)}
+            row |= {"model": options.model, **scores(run)}
             print(*row.values())
             command = f"python -m bench.course DATASET={run.dataset} {words}"
             record("course", pd.DataFrame([row]), command, spent() - begun)
 
 
-def scores(run: RunFolder, groups: "pd.Series[str]") -> dict[str, float]:
+def scores(run: RunFolder) -> dict[str, float]:
     """Accuracy in percent on each fold and on all clips, with its interval."""
-    rows = run.predictions().set_index("clip_id")
-    right = (rows[run.classes].idxmax(axis=1) == rows["target"]).astype(float)
+    rows = run.predictions()
+    right = rows[run.classes].idxmax(axis=1) == rows["target"]
     folds = 100 * right.groupby(rows["fold"]).mean()
-    own = groups[right.index].to_numpy()
-    ((low, high),) = accuracy_interval(
-        right.to_numpy()[:, None], own, np.ones(len(own))
-    )
-    return {
-        **{f"fold{fold}": value for fold, value in folds.items()},
-        "accuracy": 100 * right.mean(),
-        "low": 100 * low,
-        "high": 100 * high,
-    }
+    of_folds = {f"fold{fold}": value for fold, value in folds.items()}
+    return of_folds | percentages(configuration_score([run]))
 
 
 if __name__ == "__main__":

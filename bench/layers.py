@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.answers import described, write_table
-from bench.record import bench, record, spent
+from bench.record import bench, percentages, record, spent
 from featurestack.answers import FitOptions
 from featurestack.answers.choice import fits_that_choose
 from featurestack.answers.fits import Fits, Part, read_features, tested_by
@@ -169,9 +169,7 @@ def row(
     return {
         "numbers": f"{name}: {title}",
         "sounds": described(fits),
-        "accuracy": 100 * score.value,
-        "low": 100 * score.low,
-        "high": 100 * score.high,
+        **percentages(score),
     }
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from featurestack.base.options import fields, own_options
 from featurestack.cli.commands import HELP, main
 from featurestack.cli.parser import meaning
+from featurestack.compare.scores import Estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
@@ -48,6 +49,12 @@ def record(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:
         first = made.columns[0]
         made = pd.concat([kept[~kept[first].isin(made[first].astype(str))], made])
     made.to_csv(file, index=False)
+
+
+def percentages(score: Estimate) -> dict[str, float]:
+    """The columns of an accuracy and its interval."""
+    shares = {"accuracy": score.value, "low": score.low, "high": score.high}
+    return {name: 100 * share for name, share in shares.items()}
 
 
 def processor() -> str:

@@ -25,7 +25,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bench.answers import MEL_MFCC, ROWS, described, write_table
-from bench.record import bench, record, spent
+from bench.record import bench, percentages, record, spent
 from featurestack.answers.choice import Scores, candidates, rankable
 from featurestack.answers.fits import Fits, Numbers, Part, fits_of, tested_by
 from featurestack.base.options import Options, option
@@ -113,13 +113,10 @@ def procedure_row(
             answers.append(fits.answers(best, [outer])[0])
     print(chosen)
     predictions = fits.predictions(np.concatenate(answers), tested_by(fits.parts))
-    estimate = predictions.score
     return {
         "answer": f"{name}, no network, ridge or texturenet",
         "sounds": described(fits),
-        "accuracy": 100 * estimate.value,
-        "low": 100 * estimate.low,
-        "high": 100 * estimate.high,
+        **percentages(predictions.score),
         MEL_MFCC: 100 * fits.score(MEL_MFCC, fits.parts).value,
     }
 
