@@ -30,6 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.base.options import text_of
 from featurestack.base.quantities import counted, is_or_are
 from featurestack.compare import ranking
 from featurestack.compare.metrics import Ints
@@ -94,7 +95,7 @@ class Run(Predictions):
         """An option's value as text; `none` if it is absent, empty or zero."""
         otherwise = getattr(self.config, key, None)
         value = self.options.get(key, otherwise)
-        return str(value or "none")
+        return text_of(value or "none")
 
     @property
     def channels(self) -> Counter[str]:

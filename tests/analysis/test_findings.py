@@ -1,6 +1,4 @@
-"""The findings of a report: warnings, tables. `test_page` and `tests.golden`
-compare the rest.
-"""
+"""The findings of a report: warnings, tables. `tests.golden` compares the rest."""
 
 import pytest
 

@@ -51,10 +51,8 @@ def first_to_label(
     and, among them, the most probable classes; of each the most doubtful clip is first.
     """
     order = np.argsort(-doubts(probabilities, tags=tags), kind="stable")
-    likely = probabilities.argmax(axis=1)
-    turns = [
-        pd.Series(order).groupby(of[order]).cumcount() for of in (likely, recordings)
-    ]
+    clips = pd.DataFrame({"class": probabilities.argmax(axis=1), "file": recordings})
+    turns = [clips.iloc[order].groupby(column).cumcount() for column in clips]
     return order[np.lexsort(turns)]
 
 
@@ -104,11 +102,12 @@ def suspects(page: Page) -> Section | None:
     best = page.found.best.run
     probabilities = best.probabilities.mean(axis=0)
     places = contradictions(probabilities, best.target)[:SUSPECTS]
-    ids, own = best.clip_ids[places].tolist(), page.writer.own
+    ids, files = best.clip_ids[places].tolist(), page.writer.own
     table = pd.DataFrame({"clip_id": ids})
-    for name, of in (("label", best.target), ("predicted", probabilities.argmax(1))):
-        table[name] = np.array(best.classes)[of[places]]
-        table[f"of_{name}"] = probabilities[places, of[places]]
-    audio = clip_audio(page.cache, ids, ids, own, AUDIO) if page.cache else {}
+    columns = {"label": best.target, "predicted": probabilities.argmax(axis=1)}
+    for name, numbers in columns.items():
+        table[name] = np.array(best.classes)[numbers[places]]
+        table[f"of_{name}"] = probabilities[places, numbers[places]]
+    audio = clip_audio(page.cache, ids, ids, files, AUDIO) if page.cache else {}
     values = {"audio": audio, "suspects": table}
     return Section("suspects", "Labels to check", {"suspects": table}, values)
