@@ -53,15 +53,15 @@ if TYPE_CHECKING:
     from featurestack.pipeline.extraction_request import Request
 
 # seconds on a usual core
-EXTRACT = 5e-8  # of a feature, per sample
-NETWORK = 0.03  # of a network, per clip
-FIT = 0.02  # of the smallest fit
-SOLVE = 5e-11  # of a fit, per cubed number of clips
-MULTIPLY = 3e-11  # of a fit, per number of a clip and squared number of clips
+EXTRACT = 5e-8  # to compute a feature, per sample
+NETWORK = 0.03  # to run a network, per clip
+FIT = 0.02  # for the smallest fit
+SOLVE = 5e-11  # for a fit, times the cubed number of clips
+MULTIPLY = 3e-11  # for a fit, times numbers per clip and squared number of clips
 CHECK, REPORT = 5.0, 10.0
 SETS_TRIED = 15  # sets that are scored, besides single features
-TRIAL = 400, 256  # clips and numbers of a fit that is measured
-TRIAL_SECONDS = 0.6  # that it takes on a usual core
+TRIAL = 400, 256  # clips, and numbers per clip, of a fit that measures the speed
+TRIAL_SECONDS = 0.6  # the seconds of this fit on a usual core
 
 
 @dataclass(frozen=True)
@@ -176,18 +176,20 @@ def slowness() -> float:
 
 @dataclass
 class TimeLeft:
-    """The steps that are left, each with its seconds on a usual core that is idle."""
+    """The remaining steps, each with the seconds that it takes on a usual idle core."""
 
     steps: dict[str, float]
     begun: float = field(default_factory=time.perf_counter)
 
     def minutes(self, slowness: float) -> str:
-        """`3 minutes`, if everything takes so many times longer."""
+        """The time left, such as `3 minutes`, on a core that is `slowness` times
+        slower.
+        """
         seconds = slowness * sum(self.steps.values())
         return counted(max(1, round(seconds / 60)), "minute")
 
     def tell(self, done: str) -> None:
-        """Print how long the other steps will take, at the speed of this one."""
+        """Print how long the other steps will take at the speed of the step `done`."""
         now = time.perf_counter()
         slowness = (now - self.begun) / self.steps.pop(done)
         self.begun = now
@@ -195,7 +197,9 @@ class TimeLeft:
 
 
 def time_left(question: _Question) -> TimeLeft:
-    """The steps of a question that lacks these features and all fits."""
+    """The steps of a question whose sets have not been fitted and that may lack
+    features.
+    """
     clips = originals(question.clips)
     number, folds = len(clips), clips["fold"].nunique()
     specs, lacking = question.specs, question.lacking
@@ -216,8 +220,8 @@ def time_left(question: _Question) -> TimeLeft:
 
 
 def tell_time(question: _Question) -> TimeLeft | None:
-    """Print roughly how long the steps will take at the speed of this machine, measured
-    under its load; None if they were taken before.
+    """Print roughly how long the steps will take at the present speed of this machine;
+    None if the question was answered before.
     """
     if not question.lacking and (question.folder / "run.json").is_file():
         return None

@@ -287,10 +287,10 @@ def write_answer(
     later: RunFolder,
     choice: Choice,
 ) -> RunFolder:
-    """Write the run folder of an answer, and in it what was chosen.
+    """Write the run folder of an answer, with the choice in it.
 
     runs   tested fold -> the run that has trained its set on the other folds
-    later  the run of the set for later use
+    later  the run of the set that is recommended for later use
     """
     claim_run(folder, runs, ("predictions.csv",), FILE)
     # first: a kill in between leaves no run instead of one with another choice's folds

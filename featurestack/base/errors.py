@@ -105,8 +105,8 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, then the list, or its
-    names that are most alike.
+    """The message for an unknown name: the most similar known name, then all known
+    names, or the most similar ones if there are many.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
@@ -121,7 +121,7 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> str:
 
 
 def most_alike(word: str, names: Sequence[str]) -> str:
-    """The names for a message; of many only those that are most like the word.
+    """The names for a message; if there are many, only those most similar to the word.
 
     >>> most_alike("mel", ["mel", "mfcc"]), most_alike("c", "abcdefghij")
     ('mel, mfcc', 'c, d, e, f, g, h, i, j and 2 more')

@@ -2,8 +2,8 @@
 
 An extra is a module or a package in featurestack/extras/, and uses the core as a user's
 own code would. To remove one, delete its module, its tests, its page and its row here.
-A row whose module is not there counts for nothing: help, `import featurestack`, options
-and reports are without it, and its files in a folder of runs are left alone.
+A row whose module is missing is ignored: help, `import featurestack`, options and
+reports leave the extra out, and its files in a folder of runs stay as they are.
 
     object_at(WORDS[word].run)(options)    # runs the command of a word
 """

@@ -180,8 +180,8 @@ def option_words(options: Options, names: Iterable[str] | None = None) -> list[s
 
 
 def no_effect(options: Options, names: Iterable[str], on: str) -> str:
-    """The message on those of these options that are given, and change nothing there;
-    '' if all are defaults.
+    """The message that those of the options `names` that were given have no effect on
+    something; '' if none was given.
 
     >>> no_effect(DatasetOptions(name="a", data=Path("d")), ("data", "name"), "b")
     'DATA=, NAME= have no effect on b'

@@ -164,7 +164,7 @@ class Names(NamedTuple):
 
     bound: set[str]
     used: set[str]
-    modules: set[str]  # that it imports, or imports from
+    modules: set[str]  # modules that the statement imports, or imports from
 
 
 def names_of(statement: ast.AST) -> Names:

@@ -40,12 +40,14 @@ from featurestack.pipeline.features import resolve_feature
 ARTEFACT_HELP = "make them the same in all classes"
 PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
-NEW_VALUES = "speakers, sites or devices"  # of a field of the names
+NEW_VALUES = "speakers, sites or devices"  # what a field of the file names may contain
 SPLITS = 5  # random splits whose mean is the accuracy by clip
 
 
 def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
-    """(N,) class numbers; of tags (N, K) the labels that some clips have."""
+    """(N,) class numbers or, for tags, (N, K) the labels that some but not all clips
+    have.
+    """
     if not has_tags(table):
         return pd.factorize(table["label"], sort=True)[0]
     labels = label_indicator(table["label"], classes_in(table))
@@ -58,8 +60,9 @@ def answers_left_out(
     groupings: Sequence[NDArray[np.generic]],
     kernel: str,
 ) -> list[Floats]:
-    """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
-    the model without the clip's group, rounded, so that no rounding error ranks clips.
+    """For each grouping (N,), the predictions (N, K) for the clips of the blocks (N,
+    D), each by the model without the clip's group. They are rounded, so that rounding
+    errors rank no clips.
     """
     x = np.hstack(blocks)
     standard = ridge.standardisation(x, [block.shape[1] for block in blocks])
@@ -81,7 +84,8 @@ def scores_of_clips(
     targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
 ) -> tuple[Floats, Floats]:
     """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC. With tags,
-    a clip's score for its label is the share of clips without it that answer lower.
+    a clip's score for its label is the share of clips without the label for which the
+    model predicts a lower value.
     """
     if targets.ndim == 1:
         correct = answers.argmax(axis=1) == targets
@@ -107,7 +111,9 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     from_mean = table[ARTEFACTS].astype(float) - table[ARTEFACTS].mean()
 
     def accuracy(names: Sequence[str]) -> Floats:
-        """(3,) accuracy, each fold left out, and its interval by recording."""
+        """(3,) accuracy of models that each leave one fold out, and its interval by
+        recording.
+        """
         # squares find a class whose measures lie between those of others
         columns = [from_mean[name].to_numpy() for name in names]
         blocks = [np.column_stack([column, column**2]) for column in columns]
@@ -183,7 +189,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
 def accuracies(
     values: Sequence[Floats], table: pd.DataFrame, groups: "pd.Series[str]"
 ) -> tuple[float, float]:
-    """The accuracy by clip, a mean over random splits, and that by group."""
+    """The accuracy by clip, averaged over random splits, and the accuracy by group."""
     targets = targets_of(table)
     splits = [groups, *random_splits(groups, table["label"])]
     groupings = [split.to_numpy(str) for split in splits]
@@ -198,14 +204,16 @@ def accuracies(
 def random_splits(
     groups: "pd.Series[str]", labels: "pd.Series[str]"
 ) -> "list[pd.Series[str]]":
-    """Groups of clips at random, each with as many of each class as a real group."""
+    """Random groups of clips, each with as many clips of each class as a real group."""
     rng = np.random.default_rng(0)
     of_class = groups.groupby(labels.to_numpy())
     return [of_class.transform(rng.permutation) for _ in range(SPLITS)]
 
 
 def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
-    """Whether accuracy by clip is over two standard errors above that by group."""
+    """Whether the accuracy by clip is more than two standard errors above that by
+    group.
+    """
     variance = (by_clip * (1 - by_clip) + by_group * (1 - by_group)) / clips
     return by_clip - by_group > 2 * np.sqrt(variance)
 

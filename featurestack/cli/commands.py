@@ -118,7 +118,7 @@ NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 WHOLE = "Files that were there before are whole"
 UNFORESEEN = "the details are in"  # every such sentence has these words
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
-READING = ("file", "path", "folder")  # names of variables that hold what is read
+READING = ("file", "path", "folder")  # variables that hold the path that is read
 
 
 def tell_error(error: Exception | KeyboardInterrupt) -> int:
@@ -238,8 +238,8 @@ def as_path(value: Any) -> Any:
 
 
 def documented(options: type[Options]) -> Callable[[Function], Function]:
-    """Decorator: the docstring also explains those keywords that it does not name, by
-    the meanings of these options.
+    """Decorator: add the keywords that the docstring does not explain, with the
+    meanings of these options.
     """
     known = {name: field.metadata["meaning"] for name, field in fields(options).items()}
     variable = re.compile(rf"\b({'|'.join(known).upper()})\b")

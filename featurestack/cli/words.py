@@ -130,13 +130,13 @@ def every_options() -> "dict[str, dict[str, Field[Any]]]":
 # words of the Makefile only
 OF_CLONE = {
     "setup": "Make or update the environment, .venv.",
-    "test": "Set up and run the test suite; ALL=1 also what is slow, GPU=1 on a card.",
+    "test": "Set up and run the tests; ALL=1 adds slow ones, GPU=1 runs those for GPUs.",
     "docs": "Build the documentation, docs/out/index.html; ALL=1 follows every link.",
     "lint": "Check format, lint and types of the code.",
 }
 
 
-# a command, and those of its options that most people need
+# a command -> those of its options that most people need
 COMMON = {
     "train": "dataset features model folds epochs grid augment val task seed device",
     "features": "jobs",
@@ -191,7 +191,7 @@ def indented(text: str) -> str:
 
 def all_options() -> str:
     """Every option below the first command that takes it."""
-    of_every = "every command, which ignores them if they mean nothing there"
+    of_every = "every command (ignored where they have no meaning)"
     sections = {of_every: {"load": f"LOAD= {registry.MEANING}"}}
     sections |= {word: {} for word in COMMANDS}
     shown = {"load"}

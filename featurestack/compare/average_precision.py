@@ -365,7 +365,7 @@ class MeanAveragePrecision(Metric):
     """
 
     def decisions(self, predictions: Predictions) -> Labels:
-        """By thresholds that were fitted to the other folds."""
+        """(S, N, K) decisions by thresholds that were fitted to the other folds."""
         thresholds = [
             cross_fitted_thresholds(predictions.labels, seed, predictions.folds)
             for seed in predictions.probabilities
@@ -413,7 +413,9 @@ class MeanAveragePrecision(Metric):
         )
 
     def class_table(self, predictions: Predictions) -> pd.DataFrame:
-        """With average precision and its interval; the last row has the mean's."""
+        """The scores of `Metric.class_table`, with average precision and its interval;
+        the last row has the interval of the mean.
+        """
         labels, precision = predictions.labels, self.precision(predictions)
         areas = [auroc(labels, ranks) for ranks in predictions.order]
         table = pd.DataFrame(
@@ -436,7 +438,10 @@ def over_clips(values: Floats, units: NDArray[np.generic]) -> Floats:
 
 
 def mean_average_precision(evaluation: Evaluation) -> float:
-    """Mean average precision of the classes; biased upwards in one fold."""
+    """Mean of the classes' average precisions.
+
+    Within one fold it is biased upwards, because rare classes have few positive clips.
+    """
     return macro(average_precision(evaluation.labels, evaluation.order))
 
 

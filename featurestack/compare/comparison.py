@@ -204,8 +204,8 @@ def clips_of(
         parts = one_each(argument, aligned(argument, values, index), len(index))
         if values is not None and not same_parts(parts, table[argument[:-1]]):
             raise RequestError(
-                f"{argument}= are not those of {name}: leave them out, a run has its"
-                " own"
+                f"{argument}= differ from those of {name}: leave them out, because a"
+                " run stores its own"
             )
     targets = pd.DataFrame(run.answers()[1], run.scored()["clip_id"]).loc[index]
     true = indicator(np.squeeze(targets.to_numpy(), axis=-1), len(run.classes))
@@ -274,7 +274,7 @@ def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
 
 
 def one_each(name: str, values: Any, clips: int) -> Any:
-    """(N,) values as text; None stays. A clip without a group is its own."""
+    """(N,) values as text, or None. A clip without a group becomes its own group."""
     if values is None:
         return None
     if np.shape(values) != (clips,):
@@ -308,12 +308,12 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
             return rows
         raise RequestError(
             f"labels have an index, such as {index[0]}, but {name} has none: give"
-            f" {name} with the same index, or these rows as an array, by .to_numpy()"
+            f" {name} the same index, or pass the labels as an array, by .to_numpy()"
         )
     if index is None:
         raise RequestError(
-            f"{name} has an index, such as {rows_index[0]}, and labels have none: give"
-            " labels with the same, or these rows as an array, by .to_numpy()"
+            f"{name} has an index, such as {rows_index[0]}, but labels have none: give"
+            f" labels the same index, or pass {name} as an array, by .to_numpy()"
         )
     shared = len(rows_index.intersection(index))
     if not len(rows_index) == len(index) == shared:

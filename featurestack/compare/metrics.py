@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 SUM_TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are damaged
 DEFAULT_THRESHOLD = 0.5
-TIE = 1e-6  # the share that the true class of a tie loses
+TIE = 1e-6  # by which share the probability of the true class is lowered in a tie
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -49,7 +49,7 @@ def sound(probabilities: Probabilities, *, multilabel: bool) -> Labels:
 
 
 def lost_ties(values: Floats, labels: Labels) -> Floats:
-    """Probabilities (N, K) in which a tie of the true class with another is wrong."""
+    """Probabilities (N, K) in which the true class loses a tie with another class."""
     highest = values == values.max(axis=1, keepdims=True)
     tied = (highest & labels).any(axis=1) & (highest.sum(axis=1) > 1)
     return np.where(tied[:, None] & labels, values * (1 - TIE), values)

@@ -6,7 +6,8 @@ parts of a score are numbers of the clips whose mean is the score, so that tests
 intervals of differences read both metrics in the same way. Uneven classes are scored by
 balanced accuracy: each class counts the same, whatever its number of clips.
 
-What would flatter: a constant answer, which has a high accuracy if classes are uneven.
+What would flatter a model: accuracy if classes are uneven, because a constant answer
+then has a high accuracy.
 
 Conventions: N clips, K classes, S seeds, G source recordings.
 """
@@ -153,7 +154,7 @@ class Metric:
     class_score: str = "recall"  # a class's score by which classes are compared
     class_heading: str = "Recall"
     # whether clips have several labels or none, each predicted above a threshold; the
-    # score of all folds together is not the mean of the folds' own scores then
+    # score of all folds together is then not the mean of the scores of the folds
     multilabel: bool = False
 
     @property
@@ -186,9 +187,9 @@ class Metric:
         return predictions.correct * predictions.weights
 
     def chance(self, predictions: Predictions) -> Floats:
-        """(N,) the parts of the score of the best constant answer, the same in every
-        recording: in recordings with one class each, its own hits would vary more than
-        any model's.
+        """(N,) the parts of the score of the best constant answer. The score is spread
+        evenly over all clips: if each recording has one class, the constant answer is
+        right in whole recordings, and its parts would vary more than any model's.
         """
         by_class = predictions.weights @ predictions.labels
         return by_class.max() / len(predictions.labels) * predictions.weights
@@ -203,9 +204,9 @@ class Metric:
         )[0]
 
     def class_table(self, predictions: Predictions) -> pd.DataFrame:
-        """Scores of each class (rows), among them precision, recall, f1 and support,
-        means over the seeds, with 95 % intervals (INTERVALS), here of recall, by
-        recording; NaN for a class without a clip. One more row may have the mean's.
+        """A row for each class: precision, recall, f1, support and others, averaged
+        over the seeds, with 95 % intervals by recording (INTERVALS), here of recall;
+        NaN for a class without a clip. A last row may have the interval of the mean.
         """
         labels = predictions.labels
         tested: Labels = np.any(labels, axis=0)

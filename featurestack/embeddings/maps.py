@@ -11,10 +11,11 @@ torch runs both, in the processes that compute the other features. The map is th
 that the cache has of NAME, also without audio; new audio's is computed and rounded like
 it.
 
-How the map enters `imagenet` was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each
-tested by the linear model of the two others. Fixed numbers standardise decibels (76.0 %
-for mel; by clip 73.1) and cepstra (62.1 % for mfcc; by clip and row 55.8), other maps
-are standardised by clip. Stages 2 and 3 are better than stage 3 (75.2 and 73.8 %).
+The input of `imagenet` was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested by a
+linear model trained on the two others. Decibels are standardised by fixed numbers
+(76.0 % for mel; 73.1 % if standardised by clip), and so are cepstra (62.1 % for mfcc;
+55.8 % if standardised by clip and row); other maps are standardised by clip. Stages 2
+and 3 together are better than stage 3 by itself (75.2 and 73.8 %).
 """
 
 import functools
@@ -108,9 +109,7 @@ def one_column(
 def of_grid(
     values: NDArray[np.float32], frames: int, compute: "Callable[[Tensor], Tensor]"
 ) -> NDArray[np.float32]:
-    """(n, 1) what torch computes of the map (rows, frames) on a grid of ROWS and so
-    many frames, (1, 1, ROWS, frames).
-    """
+    """(n, 1) the result of `compute` for the map, resized to (1, 1, ROWS, frames)."""
     import torch
 
     threads = torch.get_num_threads()

@@ -78,8 +78,8 @@ def predictions_in(
 
 
 def with_clip_column(frame: pd.DataFrame, *, labelled: bool) -> pd.DataFrame:
-    """The rows with a column `clip`, one row for each; RequestError without one, or if
-    the table is to be `labelled` and is not.
+    """The table with its column of clips called `clip`; RequestError if it has no such
+    column, two rows for a clip, or no labels although it should be `labelled`.
     """
     if "clip" not in frame:
         names = [*map(str, frame)]

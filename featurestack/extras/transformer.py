@@ -192,9 +192,9 @@ def computed_as(channel: Channel, rate: int, cache: Cache | None) -> tuple[str, 
 
 
 def rows_of_files(cache: Cache, files: Iterable[object]) -> NDArray[np.intp]:
-    """(N,) rows of the cache's clips that are these audio files, also by links; -1 for
-    others, for files that have changed since the extraction, and for what is no path.
-    RequestError for a file of which a clip is only a part.
+    """(N,) the row of the cache for each of these audio files, which may be links; -1
+    for files without a clip, files that have changed since the extraction, and values
+    that are not paths. RequestError if a clip is only a part of its file.
     """
     clips = [(n, c) for n, c in enumerate(cache.sources.itertuples()) if c.path]
     by_path = {clip.path: (row, clip) for row, clip in clips}
@@ -223,8 +223,8 @@ def packed(names: Iterable[str]) -> bytes:
 
 
 def unpack(content: bytes, subject: str) -> None:
-    """Enter the features that are not registered here; RequestError, of the `subject`,
-    for one that has another version or code here.
+    """Register the features that are not registered here; RequestError, which begins
+    with `subject`, if the version or code of a registered one differs.
     """
     for feature in cloudpickle.loads(content):
         here = FEATURES.find(feature.name)

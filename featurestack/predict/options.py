@@ -111,8 +111,8 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     )
     next: int = option(
         0,
-        "number of files, or windows of recordings, to label next: next.csv has those"
-        " whose labels should teach a model most",
+        "number of files, or windows of recordings, to list in next.csv: those whose"
+        " labels should teach a model most",
         least=0,
     )
 

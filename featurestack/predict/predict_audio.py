@@ -115,7 +115,7 @@ def predict_clips(
     of_file = bool(options.out and options.out.suffix in ENDINGS)
     if of_file and options.check:
         raise RequestError(
-            f"OUT={options.out}: CHECK= writes a page and tables, so expected a folder"
+            f"OUT={options.out}: expected a folder, because CHECK= writes several files"
         )
     if "check" not in OPTIONS or of_file:
         detecting = False

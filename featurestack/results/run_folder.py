@@ -422,8 +422,8 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     return folders_of_runs
 
 
-# Which features were scored one by one on the same clips is told by the names of files:
-# the highest of many features has a lead that may be luck.
+# The names of these files show which features were scored one by one on the same clips:
+# the lead of the best of many features may be luck.
 
 
 def fits_file(runs: Path, clips: str, task: str, digest: str, features: str) -> Path:

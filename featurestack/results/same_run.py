@@ -39,8 +39,8 @@ def digest_of_clips(table: pd.DataFrame) -> str:
 def data_digests(
     cache: Cache, stored: Iterable[str], table: pd.DataFrame
 ) -> dict[str, Any]:
-    """The digests of the clips, of what the table says of them and of their sounds, and
-    of each feature's fingerprints of them: two keys of run.json.
+    """Two keys of run.json: `clips`, the digest of the clips' rows in the table and of
+    their sounds, and `cache`, the digest of their fingerprints by feature.
     """
     keys = cache.keys[table.index]
     values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
@@ -52,8 +52,9 @@ def data_digests(
 
 def today(config: RunConfig, cache: Cache) -> RunConfig:
     """The record of a run with the digests of today's data. If the cache lacks a
-    feature of the run, its clips alone tell; if the feature's file is damaged, nothing
-    does. Imported predictions have only a digest of the clips' table.
+    feature of the run, only the digest of the clips is renewed; if a feature's file is
+    damaged, the record is returned as it is. Imported predictions have only a digest of
+    the clips' table.
     """
     if config.made_by == "import":
         clips = config.clips and digest_of_clips(originals(cache.clips))

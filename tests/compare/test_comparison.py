@@ -178,7 +178,7 @@ def test_other_clips_labels_groups_or_folds_than_a_runs_are_refused(runs, tmp_pa
     rows = run.scored()
     for name in ("group", "fold"):
         moved = rows[name].sample(frac=1, random_state=0).to_numpy()
-        with refused(f"{name}s= are not those of mine: leave them out"):
+        with refused(f"{name}s= differ from those of mine: leave them out"):
             fs.compare({"mine": run}, **{f"{name}s": moved})
     with refused("labels are not those of mine in its order"):
         fs.compare({"mine": run}, rows["target"].sample(frac=1).tolist())

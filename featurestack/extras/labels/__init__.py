@@ -4,8 +4,8 @@
 recordings, whose labels should teach a model most. The report lists the clips whose
 label its best run contradicts most, with their sound.
 
-Clips that were chosen by doubt are harder than others, and a score without the clips
-whose label was doubted is too high: neither table says which clips are tested.
+Clips with uncertain predictions are harder than others, and a score without the clips
+whose labels are contradicted is too high: neither table changes which clips are tested.
 """
 
 import math
@@ -35,8 +35,9 @@ AUDIO = 400_000  # characters of embedded audio on the page
 
 
 def doubts(probabilities: Floats, *, tags: bool) -> Floats:
-    """(N,) 1 less the difference between the two most probable classes, or, of tags,
-    between present and absent of the class for which it is smallest.
+    """(N,) how uncertain a prediction is: 1 minus the difference between the two
+    highest probabilities or, for tags, between presence and absence of the least
+    certain class.
     """
     if tags:
         return 1 - np.abs(2 * probabilities - 1).min(axis=1)
@@ -47,8 +48,9 @@ def doubts(probabilities: Floats, *, tags: bool) -> Floats:
 def first_to_label(
     probabilities: Floats, recordings: NDArray[np.generic], *, tags: bool = False
 ) -> Ints:
-    """The places of clips (N, K), (N,), the first to label first: recordings take turns
-    and, among them, the most probable classes; of each the most doubtful clip is first.
+    """The order in which clips should be labelled, by their probabilities (N, K) and
+    recordings (N,): it takes recordings in turn, and among them the most probable
+    classes, and begins with the least certain clip of each.
     """
     order = np.argsort(-doubts(probabilities, tags=tags), kind="stable")
     clips = pd.DataFrame({"class": probabilities.argmax(axis=1), "file": recordings})
@@ -81,12 +83,12 @@ def write_next(
     rows["probability"] = probabilities[order].max(axis=1).round(4)
     rows = rows.rename(columns={"file": "filename"})
     own.write({NEXT: rows.to_csv(index=False, lineterminator="\n")})
-    tell(f"{folder / NEXT}: {counted(len(rows), 'row')} to label, the first first")
+    tell(f"{folder / NEXT}: {counted(len(rows), 'row')} to label, in this order")
 
 
 def contradictions(probabilities: Floats, target: Ints) -> Ints:
-    """The places of the clips (N, K), (N,) of whose label another class is more
-    probable, the largest difference first.
+    """The indices of clips for which another class has a higher probability (N, K) than
+    the label, the class `target` (N,); the largest difference comes first.
     """
     of_label = probabilities[np.arange(len(target)), target]
     difference = probabilities.max(axis=1) - of_label

@@ -1,4 +1,4 @@
-"""Annotated recordings, marks of sounds with a beginning and an end: options."""
+"""Options for annotated recordings, in which sounds are marked by beginning and end."""
 
 from dataclasses import MISSING
 from pathlib import Path
@@ -10,9 +10,11 @@ class LabelOptions(Options):
     """The labels in annotation tables."""
 
     column: str = option(
-        "", "column of labels in the tables; by default one of the names in use"
+        "",
+        "column that contains the labels; by default one with a common name, such as"
+        " label or Species",
     )
-    label: str = option("", "label of events that have none; COLUMN names a column")
+    label: str = option("", "label for events that have none in their table")
 
 
 class WindowsOptions(DataOptions, LabelOptions):
@@ -23,26 +25,29 @@ class WindowsOptions(DataOptions, LabelOptions):
     audio: Path = option(MISSING, "the recordings, a folder or one file")
     tables: Path = option(
         MISSING,
-        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings",
+        "annotations in tables of Raven, Audacity or CSV: a folder of tables, or one"
+        " table for all recordings",
     )
     length: float | None = option(
         None,
-        "seconds of a window; by default what nine of ten events fit into, from 0.25 to"
-        " 5",
+        "length of a window in seconds; by default long enough for nine of ten events,"
+        " from 0.25 to 5",
         least=0.01,
     )
     hop: float | None = option(
         None,
-        "seconds from one window to the next; by default half of LENGTH",
+        "seconds from the start of one window to the next; by default half of LENGTH",
         least=0.001,
     )
     empty: bool = option(
-        False, "use recordings without a table, as free of events; by default left out"
+        False,
+        "treat recordings without a table as free of events; by default they are left"
+        " out",
     )
     group: str = option(
         "",
-        "bird or site of a recording, all of whose recordings are in one fold: a"
-        " pattern with one (group) for their names; by default each is a group",
+        "pattern with one (group) that finds the bird or site in the name of a"
+        " recording; recordings of a group are in one fold; by default each recording"
+        " is a group",
     )
     name: str = option("", "name of the dataset; by default the name of AUDIO")

@@ -1,14 +1,16 @@
 """`predict CHECK=100`: detections, or windows, to listen to, and their precision.
 
-The folder `check` in OUT has sounds, index.html, which plays them and saves answers,
-check.csv, and check.md with what a statement says. Columns of the table: predicted,
-whether a row is above its class's threshold; above, the lower end of its range of
-scores; detections, how many of the range are predicted, or not, like it.
+The folder `check` in OUT contains the sounds, index.html, which plays them and saves
+answers, the table check.csv, and check.md, the facts for the statement. Columns of the
+table: `predicted`, whether a row is above the threshold of its class; `above`, the
+lower end of its range of scores; `detections`, the number of rows in this range that
+are, like it, predicted or not predicted.
 
 Detections chosen by a user would flatter the model, so they are drawn at random, also
 below the thresholds, since a lower one may keep the promise. All ranges are drawn from
-in turn, so that a larger CHECK begins with the same rows. A threshold chosen by its
-estimate would flatter too, so CHECKED chooses it by the lower end of its interval.
+in turn, so that a larger CHECK begins with the same rows. If a
+threshold were chosen by its estimated precision, this estimate would be too high, so
+CHECKED chooses it by the lower end of the interval.
 """
 
 import io
@@ -168,7 +170,7 @@ def facts_of(
     model: "Model",
     options: PredictOptions,
 ) -> str:
-    """What a statement says of a check, besides its answers."""
+    """The facts about a check that precede its result in the statement."""
     trained = "an unknown number of recordings"
     if model.run:
         groups = model.run.predictions()["group"]
@@ -298,7 +300,7 @@ def tell_checked(options: PredictOptions) -> int:
     if few := few_groups(recordings):
         result = f"{few}: no precision is promised"
     elif row is None:
-        result = f"no threshold keeps a precision of at least {wanted} for sure"
+        result = f"no threshold keeps a precision of at least {wanted} with certainty"
         if rows["precision"].max() > options.promise:
             result += ": a larger CHECK may"
     else:
@@ -317,8 +319,8 @@ def tell_checked(options: PredictOptions) -> int:
 
 {about}* **Checks**: {number} (unsure counts as wrong)
 * **Result**: {result}
-* **Interval**: 95 %, from the variance between recordings; a check stands for all of
-  its range of scores
+* **Interval**: 95 %, from the variance between recordings; each check represents all
+  detections in its range of scores
 * **Not counted**: missed sounds, beginnings and ends, other recordings
 
 ```

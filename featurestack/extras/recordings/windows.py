@@ -197,8 +197,8 @@ def csv_path(options: WindowsOptions) -> Path:
 
 
 def write(windows: pd.DataFrame, recordings: Mapping[str, Path], path: Path) -> None:
-    """Write the dataset's CSV. One that is there is replaced only if this command wrote
-    it and nothing was extracted from it.
+    """Write the dataset's CSV. An existing one is replaced only if this command wrote
+    it and no feature was extracted from it.
     """
     file_of = {name: str(without_dots(file)) for name, file in recordings.items()}
     table = windows.assign(filename=windows["file"].map(file_of))
