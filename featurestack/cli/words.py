@@ -130,7 +130,7 @@ def every_options() -> "dict[str, dict[str, Field[Any]]]":
 # words of the Makefile only
 OF_CLONE = {
     "setup": "Make or update the environment, .venv.",
-    "test": "Set up and run the tests; ALL=1 adds slow ones, GPU=1 runs those for GPUs.",
+    "test": "Set up and run the tests; ALL=1 adds slow ones, GPU=1 runs GPU tests.",
     "docs": "Build the documentation, docs/out/index.html; ALL=1 follows every link.",
     "lint": "Check format, lint and types of the code.",
 }
