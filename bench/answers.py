@@ -1,17 +1,17 @@
-"""What `make answer` reaches on several datasets, in how many minutes and how much
-memory, with pretrained networks and without:
+"""The accuracy of `make answer` on several datasets, its minutes and its memory, with
+pretrained networks and without:
 
     python -m bench.answers                         every dataset of ../
     python -m bench.answers SOUNDS="fsdd commands"  NETWORK=none
 
 Each answer is one command. The first of a dataset begins in an empty folder, so that
 its minutes include the check and the extraction; the second finds the features. Its
-accuracy is the procedure's: each fold is tested by the set that was chosen without it.
-Folds are the dataset's, or by recording or speaker. Networks are those in models/
-below the current folder. Memory is the largest process's. The estimated minutes are
-those of the first line, then those left once the features are done. The column
-`mel+mfcc` has the same folds by ridge on these two features.
-docs/tables/answer_sets.csv keeps the rows.
+accuracy is that of the whole procedure: each fold is tested with the set that was
+chosen without it. Folds are those of the dataset, or by recording or speaker. Networks
+are those in models/ below the current folder. Memory is that of the largest process.
+The estimated minutes are those of the first line, then the minutes left after the
+features. The column `mel+mfcc` has the accuracy of ridge on these two features in the
+same folds. The rows are stored in docs/tables/answer_sets.csv.
 """
 
 import os

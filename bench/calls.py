@@ -1,4 +1,4 @@
-"""Commands in processes of their own, with limits; what is wrong with an outcome."""
+"""Run commands in separate processes with limits, and judge their outcomes."""
 
 import os
 import random
@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
 
 
 def begun(words: Sequence[str]) -> tuple[int, IO[bytes]]:
-    """Begin a command in a folder of its own; its process and what it prints."""
+    """Begin a command in a new folder; return its process and its file of output."""
 
     def work() -> int:
         os.chdir(tempfile.mkdtemp(dir=os.environ["FUZZ_FOLDER"]))

@@ -4,8 +4,9 @@ sessions' settings:
     python -m bench.course DATASET="synth ../esc10"
     python -m bench.course DATASET="synth ../esc10" MODEL=resnet18@fusion=early
 
-docs/tables/course.csv keeps a row for each dataset, set and model; the sessions show
-it. Fold 1 is the one that a notebook trains; `accuracy` is over the folds of FOLDS.
+docs/tables/course.csv has a row for each dataset, feature set and model; the sessions
+show this table. Fold 1 is the fold that a notebook trains; `accuracy` is over the folds
+of FOLDS.
 """
 
 from typing import Any

@@ -1,11 +1,12 @@
-"""README.md typed in an empty HOME, from the clone to an answer on 60 sounds:
+"""The commands of README.md in an empty HOME, from the clone to an answer on 60 sounds:
 
     python -m bench.first_quarter DATASET=../esc10                  make sets .venv up
     python -m bench.first_quarter DATASET=../esc10 PYTHON=python    in this environment
 
 The sounds are twenty clips of three classes of ESC-10, named after their recordings.
 Pretrained networks in models/ below the current folder are copied into the clone.
-docs/tables/answer.csv keeps what `make answer` prints, for the page on own sounds.
+docs/tables/answer.csv stores the lines that `make answer` prints, for the page on your
+own sounds.
 """
 
 import os

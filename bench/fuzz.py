@@ -11,9 +11,9 @@ commands at once, altered copies with groups, a full disk (a small tmpfs, where 
 system lets one be mounted).
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit
-status other than 0, 1 and 2, a 2 without its message, a damaged file of a run that
-changed a prediction and is not named, or a situation that ended otherwise than
-bench/situations.py says. `--first 1234 --trials 1` repeats one trial.
+status other than 0, 1 and 2, a 2 without a message, a damaged file of a run that changed
+a prediction without being named, or a situation that did not end as
+bench/situations.py expects. `--first 1234 --trials 1` repeats one trial.
 """
 
 import csv

@@ -1,14 +1,14 @@
-"""Labels chosen by doubt against labels at random, and changed labels among those that
-a report lists first, by ridge:
+"""Accuracy of ridge with labels chosen by NEXT= and at random, and the share of wrong
+labels among those that a report lists first:
 
     make features DATASET=../esc50_16k FEATURES=embedding@model=yamnet,layers=last
     python -m bench.labels DATASET=../esc50_16k
 
-The folds are the dataset's. Of each fold's training clips one of each class, drawn at
-random, has its label. Fifty more are chosen as NEXT=50 chooses them, or drawn, four
-times; the model answers all clips of the tested fold. Then 5 % of all labels are
-changed, and the clips are ordered as the section "Labels to check" orders them. Means
-over DRAWS; docs/tables/labels.csv keeps the rows.
+The folds are those of the dataset. Among the training clips of a fold, one clip of each
+class, drawn at random, has a label. Four times, fifty more are chosen as NEXT=50
+chooses them, or drawn at random; each time the model predicts all clips of the tested
+fold. Then 5 % of all labels are changed, and the clips are ordered as in the section
+"Labels to check". The rows are means over DRAWS and stored in docs/tables/labels.csv.
 """
 
 from dataclasses import replace
@@ -66,7 +66,7 @@ def labels(options: LabelsOptions) -> None:
 def accuracies(
     fits: Fits, features: str, fold: int, draw: int, chosen: bool
 ) -> dict[int, float]:
-    """Labels after the first ones -> % of the tested fold that is answered right."""
+    """Number of added labels -> % of the tested fold that is classified correctly."""
     rng = np.random.default_rng([draw, fold])
     pool, test = rng.permutation(fits.trained(fold)), fits.tested(fold)
     groups = fits.plan.cache.clips["group"].to_numpy()
@@ -87,7 +87,7 @@ def accuracies(
 
 
 def changed_in_list(fits: Fits, features: str, draw: int) -> float:
-    """% of the clips that the report would list whose label was changed."""
+    """The % of clips with a changed label among those that the report would list."""
     plan, rng = fits.plan, np.random.default_rng(draw)
     targets, names = plan.targets.copy(), np.array(plan.names)
     changed = rng.permutation(len(targets))[: round(CHANGED * len(targets))]

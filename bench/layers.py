@@ -1,13 +1,13 @@
-"""Which numbers of pretrained networks recognise speech by speakers who were not
-trained on, and whether they can be chosen in the folds:
+"""Which layers and statistics of pretrained networks recognise speech by new speakers,
+and whether they can be chosen inside the folds:
 
     python -m bench.layers
 
 Ridge reads the mean, maximum and deviation over time of ranges of YAMNet's layers, and
-the mean, or mean and deviation, of `speech`. models/ below the current folder has
-YAMNet. The last row of a dataset and a network takes for each fold the numbers with the
-highest score in the inner folds, as `answer` chooses sets. docs/tables/
-speech_layers.csv keeps the rows.
+the mean, or mean and deviation, of `speech`. YAMNet is read from models/ below the
+current folder. The last row of a dataset and a network takes for each fold the variant
+with the highest score in the inner folds, as `answer` chooses sets. The rows are stored
+in docs/tables/speech_layers.csv.
 """
 
 import json
@@ -34,7 +34,7 @@ from featurestack.embeddings.networks import KNOWN, front_end_of, in_package
 from featurestack.linear import ridge
 
 EVERY = (0, 1, 2)  # mean, maximum, deviation
-# numbers of YAMNet -> its first and last layer, and moments
+# variant -> YAMNet's first and last layer, and the statistics over time
 VARIANTS = {
     "13 layers": (1, 13, EVERY),
     "13 layers, mean": (1, 13, (0,)),
@@ -143,7 +143,7 @@ def answer(fits: Fits, own: Numbers, part: Part) -> NDArray[np.floating]:
 
 
 def chosen_in_folds(fits: Fits, variants: Mapping[str, Numbers]) -> Iterator[str]:
-    """The numbers with the most right answers in the inner folds, for each fold."""
+    """For each fold the variant with most correct predictions in the inner folds."""
     choosing = fits_that_choose(fits)
     right: dict[tuple[str, bytes], NDArray[np.bool_]] = {}
     for fold in fits.plan.config.folds:
@@ -162,7 +162,9 @@ def chosen_in_folds(fits: Fits, variants: Mapping[str, Numbers]) -> Iterator[str
 def row(
     name: str, title: str, fits: Fits, numbers: Sequence[Numbers]
 ) -> dict[str, object]:
-    """The accuracy of these numbers, each fold answered by the model of the others."""
+    """A row with the accuracy of these numbers; each fold is tested by a model of the
+    others.
+    """
     answers = [answer(fits, own, part) for own, part in zip(numbers, fits.parts)]
     logits = np.concatenate(answers).astype(np.float32)
     score = fits.predictions(logits, tested_by(fits.parts)).score

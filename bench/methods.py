@@ -3,8 +3,9 @@
     python -m bench.methods REPORTS=100
 
 baycomp, autorank and deepsig are used if they are installed; McNemar's test and 5x2
-cross-validation are those of mlxtend. None of them knows recordings; what takes fold
-scores gets folds that divide none. The rates are rows of docs/tables/simulations.csv.
+cross-validation are those of mlxtend. None of these tests uses recordings; tests on the
+scores of folds get folds that divide no recording. The rates are rows of
+docs/tables/simulations.csv.
 """
 
 import subprocess

@@ -33,15 +33,15 @@ def bench(function: Callable[[Any], "int | None"]) -> NoReturn:
 
 
 def record(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:
-    """Write rows of docs/tables/NAME.csv, which `command` made in so many processor
-    seconds; other rows of the file stay.
+    """Write rows to docs/tables/NAME.csv with the `command` that made them and its
+    processor seconds; other rows of the file stay.
     """
     words = ["git", "-C", str(ROOT), "rev-parse", "--short=8", "HEAD"]
     commit = subprocess.check_output(words, text=True).strip()
     origin = {"command": command, "commit": commit, "processor": processor()}
     made = rows.assign(**origin, seconds=f"{seconds:.0f}")
     numbers = made.select_dtypes("float").columns
-    # beside the texts of other rows a column has no numbers to format
+    # older rows are read as text, so the new numbers are formatted first
     made[numbers] = made[numbers].map("{:.6g}".format, na_action="ignore")
     file = FILES / f"{name}.csv"
     if file.exists():

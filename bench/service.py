@@ -6,8 +6,8 @@ file:
 The time is the median of processor time on one core, with the features; bundle and ONNX
 file take turns, so that a busy machine slows both. `linear` and `texturenet` are
 trained on mel+mfcc+chroma, `texturenet` for one epoch: a network's cost does not depend
-on its training. GB is the most memory of the process, training included.
-docs/tables/service.csv holds a result.
+on its training. GB is the largest memory of the process, training included. A result is
+stored in docs/tables/service.csv.
 """
 
 import resource

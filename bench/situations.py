@@ -18,7 +18,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import find
 
 NEW_MOUNTS = 0x20000  # CLONE_NEWNS
-ROOM = "256m"  # of a disk that is full no more
+ROOM = "256m"  # size of the disk when it has room again
 SITES, NAME, MODELS = ("x", "y"), "birds", ("linear", "ridge")
 CLASSES = {"ant": "bell", "bee": "siren"}  # class -> the folder of its sounds
 LONGEST_LEAD = 0.3  # seconds between two commands at once
@@ -58,8 +58,8 @@ Told = tuple[Outcome, str]
 
 
 def make_sites(world: Path) -> None:
-    """Two folders of one name, with other sounds under the same names of files, and a
-    cache and two runs of each.
+    """Make two folders of the same name, whose files have the same names but other
+    sounds, with a cache and two runs of each.
     """
     for take, site in zip("AB", SITES):
         folder = world / "sites" / site
@@ -78,21 +78,25 @@ def make_sites(world: Path) -> None:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """file -> what it holds, for every file below a folder."""
+    """file -> its content, for every file below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {file.relative_to(folder): file.read_bytes() for file in files}
 
 
 def expect(outcome: Outcome, status: int, finding: str, said: str = "") -> Outcome:
-    """The outcome, with a finding if it ended otherwise or did not say something."""
+    """The outcome, with a finding if its exit status is not `status` or its output
+    lacks the words `said`.
+    """
     if outcome.finding or (outcome.status == status and said in outcome.output):
         return outcome
     return outcome._replace(finding=finding)
 
 
 def two_places(rng: random.Random, world: Path) -> Told:
-    """A command names a folder whose cache was made from another place."""
-    finding = "another place is read"
+    """DATASET= names a folder, but the cache of this name was made from another folder:
+    every command must refuse to read it.
+    """
+    finding = "the cache of another folder is read"
     first, second = rng.sample(SITES, 2)
     site, other = world / "sites" / first, world / "sites" / second
     before = contents(site)
@@ -110,7 +114,9 @@ def two_places(rng: random.Random, world: Path) -> Told:
 
 
 def two_at_once(rng: random.Random, world: Path) -> Told:
-    """Two commands want one place; each has its own, or one is refused."""
+    """Two commands for different datasets write to the same place at once: each must
+    get a place of its own, or one must be refused.
+    """
     both, runs = world / "both", rng.random() < 0.5
     places = {site: world / "sites" / site for site in SITES}
     model, lead = rng.choice(MODELS), rng.uniform(0, LONGEST_LEAD)
@@ -157,7 +163,7 @@ def predictions(runs: Path, model: str) -> list[list[bytes]]:
 
 
 def copies_with_groups(rng: random.Random, world: Path) -> Told:
-    """Altered copies have the group of their originals, by whatever GROUP= says."""
+    """Altered copies must have the group of their originals for every GROUP=."""
     group, alter = rng.choice(GROUPS.split()), rng.choice(ALTERED)
     first = rng.choice(["", rng.choice(GROUPS.split())])
     data = f"DATA={world}/copies"
@@ -179,7 +185,7 @@ def copies_with_groups(rng: random.Random, world: Path) -> Told:
 
 
 def strays(clips: pd.DataFrame) -> list[str]:
-    """Copies whose group is not that of the clip of which they are a copy."""
+    """The copies whose group differs from that of their original."""
     stems = clips["clip_id"].map(lambda clip: Path(clip).stem)
     copied = stems.str.contains("~")
     names = stems.str.partition("~")[0]
@@ -190,7 +196,9 @@ def strays(clips: pd.DataFrame) -> list[str]:
 
 
 def full_disk(rng: random.Random, world: Path) -> Told:
-    """A command fills a disk; when there is room again, the same command works."""
+    """A command fills a disk and must say so; when there is room again, the same
+    command must succeed.
+    """
     disk, site = world / "disk", world / "sites" / rng.choice(SITES)
     birds = BIRDS.format(site=site)
     of_run = f"{birds} RUN=rms-linear RUNS={site}/runs"
@@ -206,18 +214,20 @@ def full_disk(rng: random.Random, world: Path) -> Told:
         if outcome.status == 0 or outcome.finding:
             return outcome, did
         if not any(words in outcome.output for words in ("No space left", "are free")):
-            outcome = expect(outcome, 0, "a full disk is not said")
+            outcome = expect(outcome, 0, "no message names the full disk")
         if outcome.finding:
             return outcome, did
         subprocess.run([*mount, f"remount,size={ROOM}"], check=True)
-        again = expect(run(shlex.split(words)), 0, "a full disk is not overcome")
+        again = expect(run(shlex.split(words)), 0, "the command still fails")
         return again, did
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def mounts_are_private() -> bool:
-    """Give this process and its children mounts of their own; False if refused."""
+    """Separate the mounts of this process and its children from those of the system;
+    False if the system refuses.
+    """
     if ctypes.CDLL(None).unshare(NEW_MOUNTS):
         return False
     private = subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True)

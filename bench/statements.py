@@ -80,9 +80,10 @@ def interval_holds(
     *,
     together: float,
 ) -> bool:
-    """Whether the 95 % interval of one simulated difference holds the truth.
+    """Whether the interval of a simulated difference contains the true difference.
 
-    more, less  shares of the clips that only the second, only the first run has right
+    more, less  shares of the clips that only the second or only the first run
+                classifies correctly
     together    share of the variance that the clips of a recording have in common
     """
     shared = rng.normal(size=(recordings, 1))
@@ -263,8 +264,8 @@ BETTER = (
 
 
 def sets(reports: int, rng: np.random.Generator) -> Rows:
-    """% of reports that call a feature set clearly worse though all are equal (false),
-    and % of the other sets that are called worse than one that is better (found),
+    """% of reports that call a feature set clearly worse although all are equally good
+    (false), and % of the worse sets that are called so if one set is better (found),
     without the variance of training (plain) and with it.
     """
     yield "world", "model", "sets", "false, plain", "false", "found, plain", "found"

@@ -3,11 +3,11 @@ textures, and texturenet on two sets of maps.
 
     python -m bench.two_models SOUNDS="fsdd commands"
 
-Every candidate is scored in the inner folds, texturenet by fewer epochs, EPOCHS, than
-its default, by which it answers the tested fold. The candidate with the highest score
-is taken for each fold, so that the accuracy compares with that of bench.answers, whose
-datasets these are: there ridge reads the textures as features and needs no other model.
-docs/tables/answer_sets.csv keeps the rows.
+Every candidate is scored in the inner folds, where texturenet is trained for EPOCHS
+epochs; for the tested fold it is trained for its default, which is more. For each fold
+the candidate with the highest score is taken, so that the accuracy can be compared with
+that of bench.answers on the same datasets, in which ridge uses the textures as
+features. The rows are stored in docs/tables/answer_sets.csv.
 """
 
 import resource
@@ -69,7 +69,7 @@ def two_models(options: TwoModelsOptions) -> None:
 def procedure_row(
     name: str, scratch: Path, options: TwoModelsOptions
 ) -> dict[str, object]:
-    """The row of a dataset: each fold answered by what was chosen without it."""
+    """The row of a dataset: each fold is tested by the candidate chosen without it."""
     dataset = write_table(name, scratch, options.folder)
     data, runs = scratch / "data", scratch / "runs"
     words = [f"DATASET={dataset}", f"NAME={name}", f"DATA={data}", "FEATURES=all"]

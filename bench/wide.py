@@ -2,9 +2,9 @@
 
     python -m bench.wide                       2,600 clips of 42,432 numbers
 
-As many numbers have YAMNet's layers and ResNet-18's of three features. The clips are
-noise. It prints the megabytes of `make train` on one fold, of which the training
-numbers take 350.
+YAMNet's layers and those of ResNet-18 on three features have 42,432 numbers per clip.
+The clips are noise. The command prints the megabytes that `make train` uses on one
+fold; 350 of them are the training numbers.
 """
 
 import os
@@ -25,8 +25,8 @@ CLASSES, FOLDS = 10, 5
 class WideOptions(Options):
     """The size of the set."""
 
-    clips: int = option(2_600, "clips", least=CLASSES * FOLDS)
-    numbers: int = option(42_432, "numbers of a clip", least=CLASSES)
+    clips: int = option(2_600, "number of clips", least=CLASSES * FOLDS)
+    numbers: int = option(42_432, "numbers per clip", least=CLASSES)
 
 
 def wide(options: WideOptions) -> int:

@@ -1,4 +1,4 @@
-"""Cases as plain data: those of test_x.py are in test_x.toml beside it."""
+"""Test cases as plain data: those of test_x.py are in test_x.toml, next to it."""
 
 import functools
 import tomllib
@@ -15,7 +15,7 @@ def data(file):
 
 
 def cases(*names):
-    """Runs a test with each row of its own cases, whose columns have these names."""
+    """Parametrise a test by the rows of its cases; `names` are their columns."""
 
     def parametrized(test):
         rows = data(test.__code__.co_filename)[test.__name__]

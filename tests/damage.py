@@ -1,4 +1,4 @@
-"""Files of ours are damaged, and a report is made over them."""
+"""Reports on datasets with damaged files."""
 
 import json
 
@@ -8,7 +8,7 @@ HOW = "a key is gone", "the end is cut"
 
 
 def without_key(text, place):
-    """The JSON without the value at this place, `a.b`."""
+    """The JSON text without the value at a place such as `a.b`."""
     content = part = json.loads(text)
     *outer, last = [int(key) if key.isdecimal() else key for key in place.split(".")]
     for key in outer:
@@ -18,9 +18,10 @@ def without_key(text, place):
 
 
 def report_over_damage(folder, files, how):
-    """The report on the dataset `birds` names each file and its remedy, and is made.
+    """Damage the files, and check that the report on the dataset `birds` is made and
+    that each damaged file is named with its remedy.
 
-    files  file -> a key in it, and what makes it again
+    files  file -> a key in it, and the remedy that the message names
     """
     texts = {name: (folder / name).read_text() for name in files}
     page = folder / "reports/birds/index.html"

@@ -1,6 +1,4 @@
-"""The surroundings of a user's commands: Python in a process of its own, a full disk, a
-server.
-"""
+"""Run commands as a user does: in a separate process, on a full disk, with a server."""
 
 import contextlib
 import ctypes
@@ -27,8 +25,8 @@ def python(*words, check=True, environment=os.environ, **how):
 
 
 class Fork:
-    """`python <words>` in a fork of this process, which has the libraries loaded;
-    `before` is called in it first.
+    """`python <words>` in a fork of this process, which has loaded the libraries;
+    the fork calls `before` first.
     """
 
     def __init__(self, *words, cwd=ROOT, before=lambda: None):
@@ -48,12 +46,12 @@ class Fork:
             os._exit(status_of(words, cwd, before))
 
     def kill(self):
-        """Kill it; what it printed stays."""
+        """Kill the process, and return it with its output so far."""
         os.kill(self.child, signal.SIGKILL)
         return self.finished()
 
     def finished(self):
-        """The finished process."""
+        """Wait for the process, and return it with its output."""
         _, status = os.waitpid(self.child, 0)
         shown = []
         for file in self.files:
@@ -70,7 +68,9 @@ def forked(*words, **how):
 
 
 def at_once(*commands):
-    """The finished processes of commands that begin together, (folder, words) each."""
+    """Run commands, pairs of a folder and words, at the same time; return their
+    finished processes.
+    """
     begun = [Fork("-m", "featurestack", *words, cwd=cwd) for cwd, words in commands]
     return [each.finished() for each in begun]
 

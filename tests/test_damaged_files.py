@@ -1,4 +1,4 @@
-"""A damaged file of ours is named with what makes it again, and ends nothing else."""
+"""A message names a damaged file and its remedy, and the rest of the report is made."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
 
 RUNS = "runs/birds/"
-# file -> a key in it, and what makes it again
+# file -> a key in it, and the remedy that the message names
 FILES = {
     RUNS + "answer/choice.json": ("recommended", "repeat the answer"),
     "data/birds/features/check.json": ("audio", "check the dataset again"),

@@ -15,16 +15,16 @@ from tests.cases import data
 from tests.golden.commands import command, done
 from tests.processes import at_once
 
-# options that name a place to write, each with one among the user's files; what each
-# command is given beside the place, and all commands of extras; and files of names that
-# we use, where a command would write them: (what it is given, folder, names)
+# options that name a place to write, each with a place among the user's files; the
+# other options of each command, and those of the commands of extras; and files of the
+# user with names that a command needs: (options of the command, folder, names)
 PLACES, GIVEN, OF_EXTRAS, NAMED = data(__file__).values()
 GIVEN |= {
     word: {name: OF_EXTRAS[name] for name in OF_EXTRAS if name.lower() in options}
     for word, options in every_options().items()
     if word in WORDS
 }
-# `demo` runs `answer` on sounds of its own, and `bench` writes to the terminal alone
+# `demo` runs `answer` on synthetic sounds, and `bench` only prints
 WITHOUT_FILES = ("demo", "bench")
 PREDICTIONS = {"DATASET": "mine/clips", "PREDICTIONS": "mine/guesses.csv"}
 KEPT = ("mine", "data", "runs")

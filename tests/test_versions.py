@@ -15,7 +15,7 @@ AUDIO = "easy/bell/bell0-A.wav"
 
 @pytest.fixture(scope="module")
 def versions_folder(tmp_path_factory):
-    """A cache of rms, and one fold of a run on it, as a bundle too."""
+    """A cache of rms, a run on it with one finished fold, and a bundle of this run."""
     folder = tmp_path_factory.mktemp("versions") / "made"
     easy_clips(folder / "easy")
     with inside(folder):
@@ -27,7 +27,9 @@ def versions_folder(tmp_path_factory):
 
 @pytest.fixture
 def raised_version(versions_folder):
-    """It as the current folder, only read, after the version of rms was raised."""
+    """The folder of `versions_folder` as the current folder, after the version of rms
+    was raised; tests only read it.
+    """
     with inside(versions_folder), newer_feature("rms"):
         yield
 

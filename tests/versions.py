@@ -8,7 +8,7 @@ from featurestack.pipeline.features import FEATURES
 
 @contextmanager
 def newer_feature(name):
-    """A context in which the feature has version 2; the order of features stays."""
+    """A context in which the feature has version 2, at its place among the features."""
     first = FEATURES[name]
     dict.__setitem__(FEATURES, name, replace(first, version=2))
     try:

@@ -57,7 +57,7 @@ def proposed(text):
 
 
 def test_no_message_proposes_a_stage_without_its_dataset():
-    """Typed as it stands, it would download the default dataset."""
+    """Such a command would download the default dataset."""
     stages = "analysis|check|curve|data|features|importance|train|verify"
     bare = re.compile(rf"make_command\([\"']({stages})[\"']\)")
     for place in ("featurestack", *TOP):

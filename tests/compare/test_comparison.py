@@ -272,7 +272,7 @@ assert not loaded & {*above}, loaded
 
 
 def test_the_comparison_stands_alone():
-    """Of what is installed with this program it needs numpy, pandas and scipy."""
+    """The only dependencies that it needs are numpy, pandas and scipy."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {re.match(r"[\w-]+", text)[0] for text in project["dependencies"]}
     blocked = {*named, "sklearn"} - {"numpy", "pandas", "scipy"}

@@ -37,7 +37,7 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
-    """A file with the first stages alone, random numbers."""
+    """A file with random weights of only the first stages."""
     torch.manual_seed(0)
     state = build("resnet18@fusion=early", 3, 10, (128, 216)).state_dict()
     kept = {key: value for key, value in state.items() if key[:6] not in ("layer4",)}

@@ -1,4 +1,4 @@
-"""What to label next, and the labels that a run contradicts."""
+"""The clips to label next, and the labels that a run contradicts."""
 
 from types import SimpleNamespace
 

@@ -95,8 +95,8 @@ def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(
 
 
 def test_uneven_classes_are_judged_by_balanced_accuracy(tmp_path):
-    """A change that leaves only the answer of the commonest class loses all of the
-    lead; its accuracy is high still.
+    """If all predictions after a change are the commonest class, the whole lead over
+    chance is lost, although the accuracy is still high.
     """
     clips = made_clips(200, 5)
     classes = clips["label"].unique()
@@ -175,7 +175,7 @@ def test_the_report_has_one_table_of_all_runs(run, stress_answers, tmp_path):
 
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory):
-    """A dataset under a name of its own, with a run and its stress."""
+    """A dataset that NAME= names, a run, and the results of stress for this run."""
     folder = tmp_path_factory.mktemp("birds")
     write_clips(folder / "sounds", "ant", "bee", tone=0.3)
     with inside(folder):

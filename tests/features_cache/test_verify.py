@@ -1,4 +1,4 @@
-"""Damage of a cache: the clip and the feature, or the file, is named."""
+"""If a cache is damaged, the message names the clip and the feature, or the file."""
 
 import shutil
 
@@ -39,7 +39,7 @@ def test_a_flipped_bit_of_a_state_word_names_clip_and_feature(
 
 
 def of_other_clips(cache):
-    """The file of `mine` is that of another cache."""
+    """Replace the file of `mine` by that of another cache."""
     other = cache.folder.parent / "other"
     ids = list("klmnopqr")
     table = TABLE | {"clip_id": ids}

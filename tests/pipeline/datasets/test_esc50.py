@@ -1,8 +1,8 @@
-"""ESC-50 is fetched again where it broke off, unpacked whole or not at all, and
-checked.
+"""The download of ESC-50 resumes after an interruption; its archive is checked, and
+unpacked completely or not at all.
 
-The archives have ESC-50's names and folds, and silence for sound: FLAC inside, a
-kilobyte a clip. The server behaves as real ones do, well and badly.
+The archives here have ESC-50's names and folds but contain silence: FLAC data, a
+kilobyte per clip. The server behaves as real servers do, well and badly.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ MANNERS = {
     # GitHub sends archives in pieces, without a length. Here the first connection
     # breaks off.
     "chunked": lambda n, start: (200, WHOLE[: None if n else len(WHOLE) // 2], None),
-    # the first connection breaks off, the second gives the rest
+    # the first connection breaks off, the second sends the rest
     "goes-on": lambda n, start: (
         (206, WHOLE[start:], len(WHOLE) - start)
         if start
@@ -84,7 +84,7 @@ requested: list[str] = []  # addresses
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves WHOLE in one of MANNERS, which the address names."""
+    """Serves WHOLE in the way, one of MANNERS, that the address names."""
 
     protocol_version = "HTTP/1.1"
 
@@ -109,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def small(monkeypatch):
-    """ESC-50 has 20 clips of two classes, and a connection is tried again at once."""
+    """An ESC-50 with 20 clips of two classes, and retries without a pause."""
     monkeypatch.setattr(esc50, "CLIPS", 20)
     monkeypatch.setattr(download, "PAUSES", (0, 0))
     monkeypatch.setattr(download, "BLOCK", 1000)
