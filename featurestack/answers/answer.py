@@ -102,13 +102,13 @@ def ask(options: AnswerOptions) -> _Question:
     command = part_of(options, FeaturesCommand)
     if is_cache(Path(options.dataset)):
         cache = cache_of(command.dataset, command.data, command.name)
-        refuse(options, cache.source, cache.settings["dataset"], cache.clips)
+        refuse(options, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         kept = without_samples(options, stored)
         return _Question(options, command, None, kept, [], cache.clips)
     refuse_unknown(options.features)
     dataset = load(part_of(options, SourceOptions))
-    refuse(options, dataset.source, dataset.name, dataset.table)
+    refuse(options, dataset.name, dataset.table)
     others: list[str] = []  # that `all` includes
     if options.features == "all":
         others += TEXTURES
@@ -129,7 +129,7 @@ def ask(options: AnswerOptions) -> _Question:
     return _Question(options, command, asked, specs, lacking, asked.clips)
 
 
-def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
+def refuse(options: AnswerOptions, name: str, table: pd.DataFrame) -> None:
     """RequestError for clips that cannot be tested."""
     from featurestack.results.tasks import TASKS
 

@@ -191,14 +191,14 @@ def names_in(words: Iterable[str]) -> set[str]:
     return {word[2:].partition("=")[0].replace("-", "_") for word in flags}
 
 
-def parse(options: type[T], words: Sequence[str], program: str = "") -> T:
+def parse(options: type[T], words: Sequence[str]) -> T:
     """The options of these words; RequestError for others.
 
     >>> from featurestack.base.options import DatasetOptions
     >>> parse(DatasetOptions, ["DATASET=my sounds", "--data", "d"]).dataset
     'my sounds'
     """
-    parser = parser_of(options, program)
+    parser = parser_of(options, program="")
     namespace, unknown = parser.parse_known_args(as_flags(words))
     if unknown:
         raise RequestError(unexpected(unknown[0], options))

@@ -28,14 +28,13 @@ from featurestack.base.quantities import counted, enumerated, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
-from featurestack.compare.scores import Predictions
 from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
 from featurestack.results.calibration import scaled
-from featurestack.results.run_folder import RunFolder, tested_fields
+from featurestack.results.run_folder import RunFolder, tested_run
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import require_trained_on
 
@@ -182,22 +181,16 @@ def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
 # ---- the table
 
 
-def tested_by(run: RunFolder) -> Predictions:
-    """What the run predicted for its test clips, in the order of `scored`."""
-    fields = tested_fields(run, run.scored())
-    probabilities, _ = run.answers()
-    return Predictions(**fields, probabilities=probabilities[None].astype(float))
-
-
 def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
     """A row for each change: run, change, score (accuracy, or balanced accuracy if
     classes are uneven) with its interval, claimed (mean highest probability), whether
     the change clearly costs accuracy, and whether it costs half of the lead over
     chance.
     """
-    tested = tested_by(run)
+    tested = tested_run([run])
     groups, weights = tested.groups, tested.weights
-    right = np.array([of.right for of in changes.values()], float).T
+    order = np.argsort(run.scored()["clip_id"])  # of `tested`
+    right = np.array([of.right for of in changes.values()], float).T[order]
     intervals = accuracy_interval(right, groups, weights, run.variance)
     parts = right * weights[:, None]
     table = pd.DataFrame({"run": run.name, "change": [*changes]})
@@ -255,7 +248,7 @@ def make_stress(options: StressOptions) -> None:
         interval = f"{percent(row.low)} to {percent(row.high)}"
         scores = percent(row.score), interval, percent(row.claimed)
         rows.append([row.change, *scores, "clear" if row.clear else ""])
-    tested = tested_by(run)
+    tested = tested_run([run])
     header = "", tested.metric.title, "95 % interval", "claims", "loss"
     print(text_table(rows, header))
     print(what_breaks(table, len(np.unique(tested.groups))))
@@ -269,7 +262,7 @@ def stress_section(page: Page) -> Section | None:
     tables = [stress_table(folder, changes) for folder, changes in stressed]
     if not tables:
         return None
-    tested = [tested_by(folder) for folder, _ in stressed]
+    tested = [tested_run([folder]) for folder, _ in stressed]
     sentences = [
         what_breaks(table, len(np.unique(own.groups)))
         for table, own in zip(tables, tested)
