@@ -450,6 +450,7 @@ def facts_of_data(
         "audio_channel": cache.audio_channel,
         "clip_seconds": clip_seconds(cache, filled),
         "extraction": ExtractionCost(**cache.extraction_cost(features)),
+        "source": str(cache.folder.resolve()),
         **data_digests(cache, stored, table),
     }
 

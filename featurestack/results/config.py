@@ -154,6 +154,7 @@ class RunConfig:
     classes: tuple[SoundClass, ...]  # in the order of the network's outputs
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
+    source: str = ""  # folder of its cache; of an import the table, or what predicted
     # the audio files' channel, counted from 1; 0 for the mean of all
     audio_channel: int = 0
     exact: bool  # there is one solution, whatever the seed
@@ -197,7 +198,6 @@ class RunConfig:
 
     # names of the runs that were trained for it, the recommended one first
     members: tuple[str, ...] = ()
-    source: str = ""  # the table's path, or what predicted
     remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
 
     def __post_init__(self) -> None:

@@ -133,7 +133,9 @@ def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
 
 
 def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder]:
-    """The runs of other data than those in the caches below `data` today."""
+    """The runs of other data than those in the caches below `data` today. A run of
+    another cache that is there is none of them.
+    """
     other = []
     for dataset in dict.fromkeys(run.path.parent.name for run in runs):
         of_dataset = [run for run in runs if run.path.parent.name == dataset]
@@ -141,5 +143,11 @@ def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder
         with suppress(RequestError):  # a damaged cache says nothing
             if is_cache(folder):
                 current = of_today(of_dataset, Cache(folder))
-                other += [run for run in of_dataset if run not in current]
+                absent = [run for run in of_dataset if run not in current]
+                other += [run for run in absent if may_be_of(run.config, folder)]
     return other
+
+
+def may_be_of(config: RunConfig, folder: Path) -> bool:
+    """Whether a run was trained on this cache, or on one that is no longer there."""
+    return config.source == str(folder.resolve()) or not is_cache(Path(config.source))

@@ -147,6 +147,10 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     place = tmp_path / "data" / old.path.parent.name / "features"
     shutil.copytree(shrunk_cache.dataset, place)
     given = {"data": tmp_path / "data"}
+    # both runs are of the cache that was copied
+    assert list_runs(ListOptions(runs=str(shrunk_cache.runs), **given)) == 0
+    assert "older, " not in capsys.readouterr().out
+    shutil.rmtree(shrunk_cache.dataset)
     assert list_runs(ListOptions(runs=str(shrunk_cache.runs), **given)) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed if line.endswith("older")] == [
