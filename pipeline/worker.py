@@ -153,7 +153,9 @@ class Job:
             name = feature.stored
             try:
                 stored = clip.timed(name, partial(feature.stored_values, clip, dtype))
-            except (Exception, SystemExit) as reason:  # only this one is lost
+            except KeyboardInterrupt:
+                raise
+            except BaseException as reason:  # only this one is lost
                 result.failures.append((task.row, name, reason_of(reason)))
                 continue
             done.append((place, stored, state_word(fingerprint, stored)))

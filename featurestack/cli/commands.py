@@ -70,7 +70,7 @@ def main(function: Callable[[Any], object] | None = None) -> NoReturn:
                 status = run(function, own_options(function), words)
             else:
                 status = run_words(words or HELP[:1])
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:  # a user's code raises anything, also SystemExit
         status = tell_error(error)
     sys.exit(status or 0)
 
@@ -121,7 +121,7 @@ AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 READING = ("file", "path", "folder")  # variables that hold the path that is read
 
 
-def tell_error(error: Exception | KeyboardInterrupt) -> int:
+def tell_error(error: BaseException) -> int:
     """Print an error in one sentence; the exit status."""
     if isinstance(error, RequestError):
         tell(f"error: {error}")
@@ -172,7 +172,7 @@ def activation() -> str:
     return f"activate the environment that has it: . {activate}"
 
 
-def failed_by(error: Exception) -> Failed:
+def failed_by(error: BaseException) -> Failed:
     """The kind of error, what was being read, and the new file with its traceback."""
     import tempfile  # late: it does not load where a test imitates native Windows
 
@@ -183,7 +183,7 @@ def failed_by(error: Exception) -> Failed:
     return Failed(f"{unforeseen(error)}. {WHOLE}; {UNFORESEEN} {file.name}")
 
 
-def unforeseen(error: Exception) -> str:
+def unforeseen(error: BaseException) -> str:
     """An unforeseen error in words, and the file that was being read."""
     read = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -219,9 +219,9 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*positional, **named)
-        except (Error, OSError, MemoryError, Warning):
+        except (Error, OSError, MemoryError, Warning, KeyboardInterrupt):
             raise
-        except Exception as error:  # nobody foresaw it
+        except BaseException as error:  # nobody foresaw it
             inside = error.__traceback__ and error.__traceback__.tb_next
             if isinstance(error, TypeError) and not inside:
                 raise  # a call that the signature does not take

@@ -245,6 +245,7 @@ def ending(clip):
     [
         ("ValueError('bye')", "ValueError: bye (mine.py, line 6)"),
         ("SystemExit('bye')", "SystemExit: bye"),
+        ("BaseException('odd')", "BaseException: odd"),
         ("KeyboardInterrupt", "stopped; run"),
     ],
 )
