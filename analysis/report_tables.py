@@ -51,7 +51,7 @@ CLASSES_SHOWN = 12
 
 def cost_of(run: Run) -> dict[str, Any]:
     """The cost of a run; what is unknown is empty, None or NaN."""
-    computed, extraction = run.config.computed, run.config.extraction
+    computed = run.config.computed
     threads = computed and computed.threads
     trained_on = counted(threads, "thread") if threads else ""
     if run.config.machine and run.config.machine.gpu:
@@ -62,8 +62,7 @@ def cost_of(run: Run) -> dict[str, Any]:
         "parameters": run.config.parameters or None,
         "fold_seconds": float(fold_seconds.mean()),
         "trained_on": trained_on,
-        "extraction_seconds": extraction.seconds if extraction else None,
-        "extraction_megabytes": extraction.megabytes if extraction else None,
+        "cache_megabytes": run.config.cache_megabytes,
     }
 
 

@@ -47,8 +47,7 @@ COSTS = (
     ("parameters", "Parameters", "count"),
     ("fold_seconds", "Training, per fold", "seconds"),
     ("trained_on", "On", "text"),
-    ("extraction_seconds", "Extraction", "seconds"),
-    ("extraction_megabytes", "Cache MB", "count"),
+    ("cache_megabytes", "Cache MB", "count"),
 )
 # a group with fewer clips says little, so the page folds it away
 FEW_CLIPS = 3

@@ -77,7 +77,7 @@ COMMANDS = {
 }
 COMPARED = (".csv", ".json", ".pt", ".h5")
 # seconds and times, and the records of what is ours, which hash them
-MEASURED = ("costs.csv", "verified.csv", RECORD, NO_DATA, LISTED)
+MEASURED = ("verified.csv", RECORD, NO_DATA, LISTED)
 
 
 class KillOptions(Options):

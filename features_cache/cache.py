@@ -395,16 +395,11 @@ class Cache(IndexSettings):
         """The dataset's folds.csv; folds that the dataset itself has are not in it."""
         return self.folder.parent / "folds.csv"
 
-    def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
-        """Megabytes, and seconds if known, of these features for all clips."""
+    def megabytes(self, channels: Iterable[Channel | str]) -> float:
+        """The size of these features of all clips."""
         stored = {self[channel].stored: self[channel] for channel in channels}
         clip_bytes = sum(feature.clip_bytes for feature in stored.values())
-        clips = len(self.clips)
-        cost = {"megabytes": clip_bytes * clips / 1e6}
-        measured = index_file.read_costs(self.folder)
-        if stored.keys() <= measured.keys():
-            cost["seconds"] = sum(measured[name][0] for name in stored) * clips
-        return cost
+        return clip_bytes * len(self.clips) / 1e6
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """Rows of `clips` for ids, rows or a mask; RequestError for an unknown id."""

@@ -7,8 +7,6 @@ The cache also works without its small files, which are replaced whole too:
 
 verified.csv  size and time of each feature's file when all its clips were intact: an
               unchanged file is not read to look for damage
-costs.csv     core seconds per clip of each feature, and the number of clips measured;
-              the time of a shared spectrum is divided among its features
 failures.csv  clips that failed, and why; they keep their rows, with state 0
 check.json    the findings of `make check`
 """
@@ -160,10 +158,9 @@ def updated(
 
 HEADERS = {
     "verified.csv": ["feature", "size", "time_ns"],
-    "costs.csv": ["feature", "seconds_a_clip", "clips"],
     "failures.csv": ["clip_id", "path", "feature", "reason"],
 }
-VERIFIED, COSTS, FAILURES = HEADERS
+VERIFIED, FAILURES = HEADERS
 CHECKED = "check.json"
 CHECK_FORMAT = 2
 CHECK_FIELDS = ("format_version", "clips", "audio", "findings")
@@ -222,28 +219,6 @@ def forget_verified(folder: Path) -> None:
     with suppress(OSError):
         if OwnFiles(folder).is_own(VERIFIED):
             (folder / VERIFIED).unlink(missing_ok=True)
-
-
-def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
-    """Stored name -> (seconds a clip, clips measured); empty if the file is damaged."""
-    rows = read_rows(folder / COSTS)
-    try:
-        return {name: (float(seconds), int(clips)) for name, seconds, clips in rows}
-    except ValueError:
-        return {}
-
-
-def write_costs(
-    folder: Path, seconds_a_clip: Mapping[str, float], clips: Mapping[str, int]
-) -> None:
-    """Note these features' costs, unless more clips were measured before."""
-    with lock(folder, "index"):
-        costs = read_costs(folder)
-        for name, seconds in seconds_a_clip.items():
-            if clips[name] >= costs.get(name, (0.0, 0))[1]:
-                costs[name] = seconds, clips[name]
-        rows = [(name, *measured) for name, measured in sorted(costs.items())]
-        write_rows(folder / COSTS, rows)
 
 
 def read_failures(folder: Path) -> list[list[str]]:

@@ -10,14 +10,14 @@ The order of writing, and why a kill between any two steps is harmless:
    (index_file.py). Until then the old labels hold, and rows are found by clip id.
 4. Workers write each clip at its own place: 0 as state word, the values, the final
    state word (hdf5.py). After a kill in between the clip counts as not done.
-5. failures.csv and costs.csv are replaced, under the lock of index.h5.
+5. failures.csv is replaced, under the lock of index.h5.
 6. At the end all files are synchronised and the claim is removed (claims.py).
 
 After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
     with cache_writer(extraction, describe) as (lacking, files, claim):    # 1 to 3
         write_batch(files, claim, batch)    # 4, in workers
-        note_results(extraction, lacking, seconds, clips, failures)    # 5
+        note_results(extraction, lacking, failures)    # 5
 """
 
 import functools
@@ -61,7 +61,6 @@ from featurestack.features_cache.index_file import (
     note_verified,
     refresh,
     updated,
-    write_costs,
     write_failures,
 )
 
@@ -284,19 +283,13 @@ def cache_writer(
 def note_results(
     extraction: Extraction,
     lacking: Missing,
-    seconds_a_clip: Mapping[str, float],
-    clips: Mapping[str, int],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Note costs and failures; remove the files in which every clip failed.
-
-    seconds_a_clip  core seconds by feature, measured on `clips`
-    failures        (row, feature or WHOLE, reason); a clip that has other features
-                    is noted as failed only in those that it lacks
+    """Note failures, (row, feature or WHOLE, reason), and remove the files in which
+    every clip failed. A clip that has other features is noted as failed only in those
+    that it lacks.
     """
     tried, names = lacking.clips, extraction.names
-    if len(tried):
-        write_costs(extraction.folder, seconds_a_clip, clips)
     whole = [row for row, feature, _ in failures if feature == WHOLE]
     computed = _computed_clips(extraction.folder) if whole else set()
     partly = {row for row in whole if extraction.ids[row] in computed}

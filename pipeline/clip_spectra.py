@@ -4,10 +4,7 @@ Spectra are (rows, frames), as in librosa; callers must not change what they sha
 """
 
 import functools
-import itertools
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
@@ -46,9 +43,7 @@ def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
     def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
-            compute = functools.partial(method, clip, *args, **kwargs)
-            clip.made[key] = clip.timed(key, compute)
-        clip.used |= {key} | clip.parts[key]
+            clip.made[key] = method(clip, *args, **kwargs)
         return clip.made[key]
 
     return once
@@ -83,13 +78,6 @@ class Clip:
         # feature -> its map as stored, for features that are computed from it
         self.maps: dict[str, tuple[np.ndarray, str, float]] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
-        # intermediates that the computation in progress has used
-        self.used: set[object] = set()
-        # computation -> intermediates that it used
-        self.parts: dict[object, set[object]] = {}
-        # computation -> its own time, without intermediates
-        self.nanoseconds: Counter[object] = Counter()
-        self.accounted = 0  # sum of these times
 
     @classmethod
     def decoded(cls, y: Samples, sample_rate: int) -> Self:
@@ -122,31 +110,6 @@ class Clip:
         timed = unit == "s" and len(axis) > 1
         hop = float(axis[-1] - axis[0]) / (len(axis) - 1) if timed else 0.0
         self.maps[name] = to_stored(values, "float16"), units, hop
-
-    def timed(self, key: object, compute: Callable[[], Value]) -> Value:
-        """`compute()`; its own processor time and intermediates are kept by `key`."""
-        outer = self.used
-        self.used = set()
-        before = self.accounted
-        begun = time.thread_time_ns()
-        try:
-            return compute()
-        finally:
-            spent = time.thread_time_ns() - begun
-            of_intermediates = self.accounted - before
-            self.nanoseconds[key] += spent - of_intermediates
-            self.accounted = before + spent
-            self.parts[key] = self.used
-            self.used = outer
-
-    def costs(self, features: Iterable[str]) -> Counter[str]:
-        """feature -> nanoseconds; the time of shared intermediates is divided."""
-        needed = {feature: {feature} | self.parts[feature] for feature in features}
-        users = Counter(itertools.chain(*needed.values()))
-        costs = Counter[str]()
-        for feature, keys in needed.items():
-            costs[feature] = sum(self.nanoseconds[key] // users[key] for key in keys)
-        return costs
 
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:

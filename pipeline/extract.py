@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
 
 import numpy as np
 from joblib import cpu_count
@@ -21,12 +20,11 @@ from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, duration, listed, size
 from featurestack.base.registry import object_at
 from featurestack.base.shell import next_line, quoted
-from featurestack.base.terminal import progress, tell, text_table
+from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import spans, untrainable
-from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
-from featurestack.features_cache.index_file import COSTS, FAILURES, WHOLE, has_failed
+from featurestack.features_cache.index_file import FAILURES, WHOLE, has_failed
 from featurestack.features_cache.writer import (
     Missing,
     cache_writer,
@@ -35,7 +33,7 @@ from featurestack.features_cache.writer import (
     nothing_missing,
 )
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.extraction_request import Request, request, rows_of_part
+from featurestack.pipeline.extraction_request import Request, request
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import (
     Backend,
@@ -51,12 +49,7 @@ LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 LONGEST_AUDIO = 160
 # a batch takes at most about 1/4 of a process's share of the remaining clips
 BATCHES_LEFT = 4
-FIRST_FAILURES = 20  # clips after which an own feature's code counts as broken
 SHOWN_FAILURES = 10
-SHOWN_FEATURES = 8  # the slowest, if there are more
-# of more features, the next command has only the first ones
-MOST_NAMED = 12
-FIRST = "mel", "mfcc", "chroma"
 
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
@@ -87,7 +80,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
     cache = Cache(asked.folder)
     lines = summary
     if known is None:
-        lines.append(next_after(asked, options, cache))
+        lines.append(next_step(asked, options, cache))
     if result.failures:
         usable = counted(int(cache.readable(asked.names).sum()), "clip")
         failed = len({row for row, *_ in result.failures})
@@ -116,18 +109,6 @@ def refuse_failed_features(
     )
 
 
-def broken_code(asked: Request, done: ExtractionResult) -> str:
-    """The reason for which an own feature failed in all of its first clips, or ''."""
-    for feature in asked.features:
-        name = feature.stored
-        if feature.code and not done.computed[name]:
-            reasons = [reason for _, failed, reason in done.failures if failed == name]
-            if len(reasons) >= FIRST_FAILURES and len({*reasons}) == 1:
-                clips = counted(len(reasons), "clip")
-                return f"{name}: the first {clips} failed: {reasons[0]}"
-    return ""
-
-
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
     if complete := nothing_missing(asked):
@@ -151,15 +132,11 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         if total:
             shown = progress(total=total, label="features", unit="clips")
             with open_backend(options) as backend, shown as bar:
-                every = batches(asked, lacking, backend.processes)
-                parts = takewhile(lambda _: not broken_code(asked, done), every)
+                parts = batches(asked, lacking, backend.processes)
                 for result in backend.compute(job, parts):
                     done += result
                     bar.update(result.clips)
-        seconds = done.seconds_a_clip()
-        note_results(asked, lacking, seconds, done.computed, done.failures)
-    if reason := broken_code(asked, done):
-        raise Failed(reason)
+        note_results(asked, lacking, done.failures)
     return done
 
 
@@ -208,26 +185,11 @@ def print_work(asked: Request, lacking: Missing) -> None:
 def extraction_summary(
     asked: Request, result: ExtractionResult, seconds: float
 ) -> list[str]:
-    """Lines on costs, speed and failures; none if there was no work."""
+    """Lines on speed and failures; none if there was no work."""
     if not result.clips:
         return []
-    took = result.seconds_a_clip()
-    slowest = sorted(took, key=took.__getitem__, reverse=True)[:SHOWN_FEATURES]
-    rows = []
-    for spec in asked.stored:
-        name = spec.stored
-        clips = result.computed[name]
-        stored = clips * spec.clip_bytes
-        if name in slowest:
-            time = f"{1000 * took[name]:.2f}"
-            rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} clips/s"
-    header = ("feature", "clips", "ms per clip", "megabytes")
-    lines = [text_table(rows, header)]
-    if more := len(took) - len(slowest):
-        were = f"{counted(more, 'feature')} {'was' if more == 1 else 'were'} faster"
-        lines.append(f"{were}: {asked.folder / COSTS}")
-    lines.append(f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}")
+    lines = [f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}"]
     lines += audio.damaged_parts(dict(result.damaged))
     if failed := {row for row, *_ in result.failures}:
         lines.append(
@@ -242,33 +204,21 @@ def extraction_summary(
     return lines
 
 
-def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
-    """The next command: extraction of a missing part, else training, by a model that
-    takes seconds and reads every feature.
+def next_step(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
+    """The next command, training by a model that takes seconds and reads every feature;
+    or why there is none yet.
     """
-    failed = has_failed(cache.folder, cache.clips, asked.names)
-    lacking = ~cache.readable(asked.names) & ~failed
+    readable = cache.readable(asked.names)
+    lacking = ~readable & ~has_failed(cache.folder, cache.clips, asked.names)
     if lacking.any():
-        total = int(options.part.partition("/")[2])
-        parts = [f"{part}/{total}" for part in range(1, total + 1)]
-        left = [
-            part for part in parts if lacking[rows_of_part(part, len(lacking))].any()
-        ]
-        words = option_words(replace(options, part=left[0]))
-        still = (
-            f"{lacking.sum():,} of {counted(len(lacking), 'clip')} are still"
-            f" missing (PART={' '.join(left)})"
-        )
-        return f"{still}\n{next_line('features', *words)}"
-    if not cache.readable(asked.names).any():
+        clips = counted(len(lacking), "clip")
+        return f"{lacking.sum():,} of {clips} are missing: other PART= compute them"
+    if not readable.any():
         return "no clip is usable: nothing to train on"
     if reason := untrainable(asked.dataset.table):
         return f"no training yet: {reason}"
-    names = asked.names
-    if len(names) > MOST_NAMED:
-        names = [n for n in names if parse_channel(n).name in FIRST] or names[:1]
-    words = option_words(options, ("dataset", "name", "data", "runs"))
-    return next_line("train", *words, f"FEATURES={' '.join(names)}", "MODEL=ridge")
+    words = option_words(options, ("dataset", "name", "data", "runs", "features"))
+    return next_line("train", *words, "MODEL=ridge")
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:

@@ -6,7 +6,6 @@ from typing import Any
 from featurestack.results.config import (
     RUN_FORMAT,
     Compute,
-    ExtractionCost,
     Machine,
     RunConfig,
     SoundClass,
@@ -26,7 +25,7 @@ KNOWN = {
     "folds": (1, 2),
     "sample_rate": 44100,
     "duration": 5.0,
-    "extraction": ExtractionCost(megabytes=110.0, seconds=20.0),
+    "cache_megabytes": 110.0,
     "protocol": "last epoch",
     "hash": "0" * 12,
     "family": "0" * 12,

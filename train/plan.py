@@ -46,7 +46,6 @@ from featurestack.features_cache.splits import Split, fold_split
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,
-    ExtractionCost,
     RunConfig,
     SoundClass,
 )
@@ -449,7 +448,7 @@ def facts_of_data(
         "duration": cache.duration,
         "audio_channel": cache.audio_channel,
         "clip_seconds": clip_seconds(cache, filled),
-        "extraction": ExtractionCost(**cache.extraction_cost(features)),
+        "cache_megabytes": cache.megabytes(features),
         "source": str(cache.folder.resolve()),
         **data_digests(cache, stored, table),
     }

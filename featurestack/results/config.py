@@ -88,14 +88,6 @@ class StoredChannel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractionCost:
-    """Cost of extracting and storing the feature set for all clips."""
-
-    megabytes: float  # in the cache
-    seconds: float | None = None  # time of one core; None if not measured
-
-
-@dataclass(frozen=True, kw_only=True)
 class Machine:
     """The machine that began a run."""
 
@@ -182,7 +174,7 @@ class RunConfig:
     input_grid: str = ""  # rows x frames of the network's input
     clip_seconds: float | None = None  # s, median, if many are padded
     channels: tuple[StoredChannel, ...] = ()  # of the network's input, in order
-    extraction: ExtractionCost | None = None  # cost of the features of all clips
+    cache_megabytes: float | None = None  # of the features of all clips
     command: tuple[str, ...] = ()  # NAME=value words that train it again
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)

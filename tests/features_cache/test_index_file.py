@@ -11,15 +11,12 @@ import pytest
 from featurestack.features_cache import external
 from featurestack.features_cache.clip_table import INDEX_COLUMNS, complete, with_sources
 from featurestack.features_cache.index_file import (
-    COSTS,
     FAILURES,
     read_check,
-    read_costs,
     read_failures,
     read_index,
     refresh,
     write_check,
-    write_costs,
     write_failures,
 )
 from tests.features_cache.conftest import CLIPS
@@ -72,27 +69,16 @@ TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.
 FINDINGS = [{"kind": "silent", "severity": "note", "names": ["a"]}]
 
 
-DAMAGED_COSTS = b"feature,seconds_a_clip,clips\nmfcc,0.1,9\nmel,fast,9\n"
+@pytest.mark.parametrize("content", [b"name,why\nx,y\n", b"\xff\xfe\x00"])
+def test_a_file_of_something_else_counts_as_none(tmp_path, content):
+    (tmp_path / FAILURES).write_bytes(content)
+    assert read_failures(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "content", [b"name,why\nx,y\n", b"\xff\xfe\x00", DAMAGED_COSTS]
-)
-def test_files_of_something_else_count_as_none(tmp_path, content):
-    for file in (tmp_path / FAILURES, tmp_path / COSTS):
-        file.write_bytes(content)
-    assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}
-
-
-def test_a_feature_costs_once_and_seconds_need_all(cache, values):
+def test_the_size_of_features_counts_each_once(cache, values):
     external.write_feature(cache.folder, "little", values[:, :1, :2], CLIPS)
-    both = cache.extraction_cost(["mine", "mine", "little"])
-    assert both == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
-    write_costs(cache.folder, {"mine": 0.25}, {"mine": 3})
-    write_costs(cache.folder, {"mine": 0.5}, {"mine": 4})
-    write_costs(cache.folder, {"mine": 9.0}, {"mine": 1})  # fewer clips than before
-    assert "seconds" not in cache.extraction_cost(["mine", "little"])
-    assert cache.extraction_cost(["mine", "mine"])["seconds"] == 8 * 0.5
+    size = cache.megabytes(["mine", "mine", "little"])
+    assert size == 8 * (20 + 2) * 2 / 1e6
 
 
 def noted(folder):

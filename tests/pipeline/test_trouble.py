@@ -162,22 +162,6 @@ def test_a_feature_that_fails_for_every_clip_beside_one_that_is_there_is_named(
     assert "next: " not in capsys.readouterr().out
 
 
-def test_an_own_feature_that_fails_in_the_first_clips_stops_the_work(
-    sounds, monkeypatch
-):
-    def broken(clip, **parameters):
-        raise ValueError("no weights")
-
-    monkeypatch.setitem(vars(FEATURES["zcr"]), "function", broken)
-    monkeypatch.setitem(vars(FEATURES["zcr"]), "code", "own")
-    monkeypatch.setattr(extract, "FIRST_FAILURES", 2)
-    with pytest.raises(
-        Failed, match=r"zcr: the first [2-7] clips failed: .*no weights"
-    ):
-        extract.extract_features(options(sounds))
-    assert 2 <= cache(sounds).readable(["rms"]).sum() < 8  # what is done is kept
-
-
 def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(
     sounds,
 ):
