@@ -226,11 +226,10 @@ def test_a_dataset_is_followed_by_its_features_and_these_by_training(sounds, cap
     assert lines[-1] == f"next: make train {words} FEATURES='rms zcr' MODEL=ridge"
 
 
-def test_of_many_features_the_usual_ones_are_trained_next(sounds, capsys):
-    lengths = " ".join(f"rms@frame={length}" for length in range(20, 33))
-    extract.extract_features(options(sounds, features=f"mfcc@frame=46 {lengths}"))
+def test_the_features_that_were_asked_for_are_trained_next(sounds, capsys):
+    extract.extract_features(options(sounds, features="rms@frame=46 zcr"))
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.endswith("FEATURES=mfcc@frame=46 MODEL=ridge")
+    assert last.endswith("FEATURES='rms@frame=46 zcr' MODEL=ridge")
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):
