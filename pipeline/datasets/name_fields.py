@@ -57,6 +57,10 @@ class NameField:
     value_of: "pd.Series[str]"  # of each clip id
     sentence: str = ""  # what a command says about it
 
+    @property
+    def is_number(self) -> bool:
+        return bool(self.value_of.str.isdecimal().all())
+
 
 def name_field(table: pd.DataFrame) -> NameField | None:
     """The field that may be speakers or sites; None if clips share groups. Columns come
@@ -67,22 +71,17 @@ def name_field(table: pd.DataFrame) -> NameField | None:
         return None
     table = table.set_axis(table["clip_id"])
     columns = table.columns.drop([*KNOWN_COLUMNS], errors="ignore").astype(str)
-    fields = [
+    of_columns = [
         NameField(f"column {name}", name, table[name].fillna("").astype(str))
         for name in columns
     ]
     stems = stems_of(table)
-    labels = table["label"]
-    likely = [field for field in fields if may_be_source(field.value_of, labels)]
-    if not likely:
-        fields = fields_of_stems(stems)
-        likely = [field for field in fields if may_be_source(field.value_of, labels)]
-    likely.sort(
-        key=lambda field: (is_number(field.value_of), -field.value_of.nunique())
-    )
-    has_words = likely and not is_number(likely[0].value_of)
-    if has_words:  # numbers from 0 or 1 next to them count takes
-        likely = [field for field in likely if not counts_from_start(field.value_of)]
+    likely = list[NameField]()
+    for fields in (of_columns, fields_of_stems(stems)):
+        likely = likely or [each for each in fields if may_be_source(each, table)]
+    likely.sort(key=lambda field: (field.is_number, -field.value_of.nunique()))
+    if likely and not likely[0].is_number:  # numbers from 0 or 1 next to it count takes
+        likely = [each for each in likely if not counts_takes(each)]
     elif propose_group(table) == LETTERED:
         recordings = stems.str.extract(LETTERED)[0].fillna(stems)
         takes_of = counted(recordings.nunique(), "source recording")
@@ -120,9 +119,14 @@ def fields_of_stems(stems: "pd.Series[str]") -> list[NameField]:
     for separator, word in ways or [("", r"\d+|\D+")]:
         parts = [re.findall(word, stem) for stem in stems]
         if len({*map(len, parts)}) == 1:
-            break
-    else:
-        return []
+            return fields_between(separator, word, parts, stems)
+    return []
+
+
+def fields_between(
+    separator: str, word: str, parts: list[list[str]], stems: "pd.Series[str]"
+) -> list[NameField]:
+    """The fields of names with equally many parts, each with its shortest GROUP=."""
     between = f"{separator}+" if separator else ""
     fields = []
     for place, values in enumerate(zip(*parts)):
@@ -143,18 +147,16 @@ def fields_of_stems(stems: "pd.Series[str]") -> list[NameField]:
     return fields
 
 
-def is_number(values: "pd.Series[str]") -> bool:
-    return bool(values.str.isdecimal().all())
+def counts_takes(field: NameField) -> bool:
+    return field.is_number and field.value_of.astype(float).min() <= 1
 
 
-def counts_from_start(values: "pd.Series[str]") -> bool:
-    return is_number(values) and values.astype(float).min() <= 1
-
-
-def may_be_source(values: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
+def may_be_source(field: NameField, table: pd.DataFrame) -> bool:
     """Whether values recur, nearly all of them in several classes, and neither count
     clips nor say how a clip was cut, measured or altered.
     """
+    values = field.value_of
+    each = by_label(table[["label"]].assign(value=values))
     names = values.unique()
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
     commonest = values.value_counts(normalize=True).iloc[0]
@@ -162,13 +164,12 @@ def may_be_source(values: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
     recurs = len(shared) >= RECURRING * len(values) and commonest <= IN_NEARLY_ALL
     if few or not recurs or "" in names or all(map(MEASURE.fullmatch, names)):
         return False
-    if is_number(values):
+    if field.is_number:
         by_chance = len(shared) < FEWEST_CLIPS * shared.nunique()
-        repeated = pd.DataFrame({"value": values, "label": labels}).duplicated().mean()
+        repeated = each.duplicated().mean()
         takes = values.astype(float).median() <= 1
         if by_chance or takes or repeated < REPEATED:
             return False
-    each = by_label(pd.DataFrame({"value": values, "label": labels}))
     classes_of = each[each["label"] != ""].groupby("value")["label"].nunique()
     return bool((shared.map(classes_of) > 1).mean() >= IN_SEVERAL)
 

@@ -13,7 +13,6 @@ import pytest
 import featurestack as fs
 from featurestack.base.errors import Failed
 from featurestack.features_cache.feature_names import parse_channel
-from featurestack.pipeline import features
 from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import (
     FEATURES,

@@ -184,8 +184,9 @@ def test_of_two_fields_both_are_named_and_the_user_is_asked():
     names = ["{}_{}_{}".format(*row) for row in rows]
     field = name_field(clips(names).assign(label=[name[-1] for name in names]))
     assert field.sentence == (
-        "field 2 of the names has 3 values (DFA, IEO and IOM), field 1 of the names has"
-        " 10 values (1001, 1002, 1003 and 7 more): which is the speaker, site or device?"
+        "field 2 of the names has 3 values (DFA, IEO and IOM), field 1 of the names"
+        " has 10 values (1001, 1002, 1003 and 7 more): which is the speaker, site or"
+        " device?"
         " GROUP='_(.*)_' or GROUP='^([^_]+)'"
     )
     assert field.group == "_(.*)_"
