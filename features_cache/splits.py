@@ -78,14 +78,6 @@ def fold_split(
     )
 
 
-def whole_split(table: pd.DataFrame) -> Split:
-    """The split that trains on every clip, and validates and tests nothing."""
-    clips = originals(table)
-    trained, none = _ids(clips), _ids(clips[:0])
-    every = _ids(pd.concat([clips, table.drop(clips.index)]))
-    return Split(train=every, val=none, test=none, statistics=trained, left_out=none)
-
-
 def _ids(clips: pd.DataFrame) -> Ids:
     return clips["clip_id"].to_numpy(dtype=object)
 

@@ -212,7 +212,6 @@ def bundle(
     name: str = "",
     data: Path | str = "data",
     runs: Path | str = "runs",
-    refit: bool = False,
     quiet: bool = False,
 ) -> Path:
     """Write one file with all that prediction needs, as `make bundle` does.

@@ -7,14 +7,11 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
     format   BUNDLE_FORMAT, raised when older files can no longer be read
     config   run.json, with the calibration of these weights alone
     folds    {fold: {"network": state dict, "statistics": list}}
-
-With REFIT=1 the one model has no test clips: score and calibration are the run's.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -24,23 +21,17 @@ from torch import nn
 from featurestack.base import LOADED, registry
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import as_dataclass
-from featurestack.base.options import part_of
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
-from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.cache import find_cache
-from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
-from featurestack.results import run_folder
 from featurestack.results.calibration import scaled
 from featurestack.results.config import Compute, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
-from featurestack.results.same_run import CODE, differences
 from featurestack.results.tasks import TASKS
-from featurestack.results.training_options import Training
 from featurestack.train.checkpoint import (
     Checkpoint,
     as_bytes,
@@ -49,14 +40,9 @@ from featurestack.train.checkpoint import (
     not_finite,
     read_safely,
 )
-from featurestack.train.compute import answers_of, place, prepare
-from featurestack.train.fold_data import measure_clips
-from featurestack.train.folds import draw_network, load_data
+from featurestack.train.compute import answers_of, place
 from featurestack.train.models import resolve
 from featurestack.train.network_input import InputSpec, Numbers, Statistics
-from featurestack.train.options import RunOptions
-from featurestack.train.plan import Plan, make_plan
-from featurestack.train.trainer import trainer_of
 
 BUNDLE_FORMAT = 1
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
@@ -88,13 +74,8 @@ def bundle_of_run(run: RunFolder) -> tuple[RunConfig, Folds]:
             )
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    return calibrated(config, selection), folds
-
-
-def calibrated(config: RunConfig, selection: str) -> RunConfig:
-    """The configuration with the calibration of this epoch's weights alone."""
     fitted = {e: each for e, each in config.calibration.items() if e == selection}
-    return replace(config, calibration=fitted)
+    return replace(config, calibration=fitted), folds
 
 
 def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
@@ -191,63 +172,6 @@ class RunModel(FoldModels):
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes
-EVERY = 0  # number of the fold that tests nothing
-
-
-def refit(run: RunFolder, data: Path) -> tuple[RunConfig, Folds]:
-    """One model, trained like the run's folds on the clips of all."""
-    plan = plan_of(run, data)
-    moments, unusable = measure_clips(plan)
-    compute = run.trained_config.computed
-    assert compute is not None, "the trainer records how it computes"
-    usable = plan.table[~plan.table["clip_id"].isin(list(unusable))]
-    network = draw_network(plan, EVERY)
-    split = whole_split(usable)
-    fold_data = load_data(plan, network, EVERY, split, moments, compute.device)
-    prepare(compute)
-    place(network, compute)
-    trainer = trainer_of(plan)(fold_data, network, compute)
-    total = plan.training.resolved_epochs * len(fold_data.train)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        run_folder.start_history(folder, [], plan.task.metric.history_columns)
-        with progress(total=total, label="all folds' clips", unit="clips") as bar:
-            trainer.fit(folder, bar)
-    weights = trainer.weights()
-    state = {key: weights[key] for key in ("network", "statistics")}
-    return calibrated(run.trained_config, "last"), {EVERY: state}
-
-
-def plan_of(run: RunFolder, data: Path) -> Plan:
-    """The plan by which the run was trained; RequestError if it cannot be refitted."""
-    config = run.trained_config
-    if run.validated:
-        raise RequestError(
-            f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
-            " validation clips: train a run without VAL="
-        )
-    options = part_of(
-        config.training or Training(),
-        RunOptions,
-        dataset=run.dataset,
-        name=run.dataset,
-        data=data,
-        runs=run.path.parents[1],
-        seed=config.seed,
-    )
-    plan = make_plan(options)
-    different = differences(config, plan.config, plan.cache)
-    if CODE in different:
-        raise RequestError(
-            f"REFIT=1 trains {config.model} again, whose code has changed since"
-            f" {run.name} was trained: train a run with the new code"
-        )
-    if different:
-        raise RequestError(
-            f"{plan.cache.folder} holds other clips or values than {run.name} was"
-            " trained on: DATA= names the folder of the cache that trained it"
-        )
-    return plan
 
 
 def make_bundle(options: BundleOptions) -> Path:
@@ -256,20 +180,13 @@ def make_bundle(options: BundleOptions) -> Path:
     run = select_one(options.runs, options.run, dataset, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
     own = own_file(file, RECORD, "OUT=")
-    if options.refit:
-        config, folds = refit(run, options.data)
-        made = (
-            "one model of all folds' clips, without a score of its own (the score of"
-            f" {run.name} is cross-validated)"
-        )
-    else:
-        config, folds = bundle_of_run(run)
-        made = counted(len(folds), "fold")
+    config, folds = bundle_of_run(run)
     content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}
     own.write({file.name: as_bytes(content)})
     words = [f"RUN={file}", "AUDIO=FILE"]
     if config.needs_code and not LOADED:  # a script or a notebook defined it
         words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
     command = make_command("predict", *words)
-    print(f"{file}: {made}, {size(file.stat().st_size)}; used by {command}")
+    made = f"{counted(len(folds), 'fold')}, {size(file.stat().st_size)}"
+    print(f"{file}: {made}; used by {command}")
     return file

@@ -34,7 +34,6 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature, resolve_feature
 from featurestack.predict.bundle import (
     BATCH,
-    EVERY,
     FoldModels,
     Probabilities,
     RunModel,
@@ -186,8 +185,6 @@ class Model:
         """The run, and how many of its folds predict, for a message."""
         config = self.config
         folds = f"{len(self.networks.fold_numbers)} of {len(config.folds)} folds"
-        if self.networks.fold_numbers == (EVERY,):
-            folds = "trained once on the clips of all folds, without a score of its own"
         trained = f"{config.features} with {config.model}, of {config.dataset}"
         if self.run:
             trained = f"{self.run.name}, {config.model} of {config.dataset}"

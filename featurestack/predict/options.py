@@ -162,10 +162,4 @@ class BundleOptions(ChosenRun):
 
     example = "RUN=last OUT=model.pt"
 
-    refit: bool = option(
-        False,
-        "train one model on the clips of all folds instead of packing each fold's: a"
-        " fifth of the work for five folds, and no score of its own",
-    )
-
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")

@@ -195,7 +195,7 @@ def test_a_run_keeps_the_names_of_the_files_that_define_it(own_code_folder):
     for file in (own_code_folder / "runs" / "easy").glob("*/run.json"):
         kept = json.loads(file.read_text())
         assert kept["own_code"] == ["mine.py"] and LOAD not in kept["command"]
-    call(own_code_folder, "bundle", "RUN=last", "OUT=whole.pt", "REFIT=1", LOAD)
+    call(own_code_folder, "bundle", "RUN=last", "OUT=whole.pt", LOAD)
     assert (own_code_folder / "whole.pt").exists()
     assert "samples " in call(own_code_folder, "show", LOAD).stdout
 

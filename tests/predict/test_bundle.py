@@ -6,13 +6,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import featurestack as fs
 from featurestack.predict import bundle
-from featurestack.predict.bundle import make_bundle, read_bundle
+from featurestack.predict.bundle import make_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.predict.predict_audio import predict_audio
@@ -21,7 +20,6 @@ from tests.cases import cases
 from tests.refusal import refused
 from tests.run_configs import answer_of, rewrite
 from tests.train.small_cache import Harmful
-from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 
 @pytest.fixture(scope="module")
@@ -99,50 +97,3 @@ def test_a_run_on_brought_values_says_that_nothing_computes_them(trained_run):
     rewrite(run, sample_rate=0, duration=0.0, channels=(brought,))
     with refused("nothing here computes brought for new audio: it was brought"):
         Model(run)
-
-
-@pytest.fixture
-def options(sounds_run, tmp_path):
-    places = {"data": sounds_run.path.parents[2] / "data", "out": tmp_path / "model.pt"}
-    return lambda run: BundleOptions(run=str(run.path), refit=True, **places)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["cnn4", "linear"])
-def test_one_model_of_all_clips_answers_new_audio(sounds_run, options, model, capsys):
-    run = train_run(sounds_run.path.parents[2], model=model)
-    asked = options(run)
-    make_bundle(asked)
-    assert "without a score of its own" in capsys.readouterr().out
-    config, folds = read_bundle(asked.out)
-    assert [*folds] == [0] and [*config.calibration] == ["last"]
-    for label in CLASSES:
-        answer = fs.Model(asked.out).predict(sound(label, 500), RATE)
-        assert answer.predicted == label
-    assert RunFolder(run.path).config == run.config
-
-
-def test_its_statistics_are_those_of_every_clip(sounds_run, options):
-    run = train_run(sounds_run.path.parents[2], model="linear", features="mfcc")
-    asked = options(run)
-    make_bundle(asked)
-    assert "epoch" not in fs.Model(run).title  # an exact solution has none
-    _, folds = read_bundle(asked.out)
-    mean = folds[0]["network"]["mean"]
-    of_folds = fs.Model(run).networks.networks.values()
-    each = [network.mean.numpy() for network in of_folds]
-    # two folds of equally many clips, each trained on the other
-    assert np.allclose(mean, np.mean(each, axis=0), atol=1e-4)
-
-
-def test_a_run_that_chose_its_epoch_and_other_clips_are_refused(
-    sounds_run, options, tmp_path
-):
-    runs = sounds_run.path.parents[2]
-    with refused("chosen on validation clips"):
-        make_bundle(options(train_run(runs, model="linear", val="group")))
-    other = tmp_path / "runs" / "little" / "other"
-    shutil.copytree(train_run(runs, model="linear").path, other)
-    write_config(other, replace(RunFolder(other).config, hash="another"))
-    with refused("holds other clips or values than"):
-        make_bundle(options(RunFolder(other)))
