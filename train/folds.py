@@ -1,12 +1,13 @@
 """Train the folds of a run, one after the other or side by side on several devices.
 
-Each of several DEVICEs has its own process; torchrun starts such processes too. A
-process trains its share of the folds, then those that no other process has finished; it
-waits for those in training. So when a process ends, all folds are finished, even if
-another process has failed.
+Each of several DEVICEs has its own process; torchrun, or the same command typed twice,
+starts such processes too. A process trains folds that no other process trains, and then
+waits for the others. So when a process ends, all folds are finished, even if another
+process has failed.
 """
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -30,9 +32,14 @@ from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
-from featurestack.results.config import Compute
-from featurestack.results.run_folder import OF_FOLD, VALIDATED, RunFolder, claim_run
-from featurestack.train import record
+from featurestack.results.config import Compute, Machine
+from featurestack.results.run_folder import (
+    OF_FOLD,
+    RECORD_LOCK,
+    VALIDATED,
+    RunFolder,
+    claim_run,
+)
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.fold_data import (
@@ -52,6 +59,11 @@ if TYPE_CHECKING:
 
 NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
+# what has to agree for a seed to give the same bytes, on a processor and on a card
+SAME_BYTES = (
+    "kind of processor, versions, precision, channels_last, threads",
+    "kind of card, versions, precision, channels_last",
+)
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -67,19 +79,7 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
         return
     if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # the GPU, by torchrun
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    train_run(plan, share_of(folds), devices[0], bar)
-
-
-def share_of(folds: Sequence[int]) -> Sequence[int]:
-    """The folds in the order in which this process trains them: its share first, if
-    torchrun or `train_side_by_side` started it as number RANK of WORLD_SIZE.
-    """
-    if "WORLD_SIZE" not in os.environ:
-        return folds
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    share = folds[rank::size]
-    # backwards, because other processes begin with the first ones
-    return [*share, *(fold for fold in reversed(folds) if fold not in share)]
+    train_run(plan, folds, devices[0], bar)
 
 
 def train_side_by_side(options: RunOptions) -> None:
@@ -87,12 +87,9 @@ def train_side_by_side(options: RunOptions) -> None:
     devices = options.device.split()
     train = [sys.executable, "-m", "featurestack", "train"]
     jobs = []
-    for rank, device in enumerate(devices):
+    for device in devices:
         words = [*option_words(replace(options, device=device)), *load_words()]
-        number = {"RANK": str(rank), "WORLD_SIZE": str(len(devices))}
-        environment = os.environ | number
-        nowhere = subprocess.DEVNULL
-        jobs.append(subprocess.Popen([*train, *words], stdout=nowhere, env=environment))
+        jobs.append(subprocess.Popen([*train, *words], stdout=subprocess.DEVNULL))
     try:
         failed = [device for device, job in zip(devices, jobs) if job.wait()]
     finally:  # Ctrl-C reaches the children by itself; other errors do not
@@ -133,22 +130,20 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     trained = sum(len(split.train) for split in splits.values())
     bar.total -= plan.steps(folds) - plan.training.resolved_epochs * trained
     compute: Compute | None = None
-    for fold, split in splits.items():
-        folder = plan.path / f"fold{fold}"
-        waiting = f"fold {fold} of {plan.path} is being trained by another process"
-        with Lock(folder / ".lock", waiting=waiting):
-            if (folder / "predictions.csv").is_file():
+    while splits:
+        fold, lock = free_fold(plan.path, [*splits])
+        split = splits.pop(fold)
+        with lock:
+            if (plan.path / f"fold{fold}" / "predictions.csv").is_file():
                 # another process finished it meanwhile
                 bar.total -= plan.training.resolved_epochs * len(split.train)
                 continue
             try:
-                # placed for the first fold; later folds load their initial weights
-                if compute:
-                    network.load_state_dict(draw_network(plan, fold).state_dict())
+                network.load_state_dict(draw_network(plan, fold).state_dict())
                 data = load_data(plan, network, fold, split, moments, device)
                 if not compute:
                     compute = trainer.choose_compute(network, data, device)
-                    record.begin(plan, network, compute)
+                    begin_record(plan, network, compute)
                     prepare(compute)
                     place(network, compute)
                 train_fold(trainer(data, network, compute), bar)
@@ -166,6 +161,43 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                     f" GRID={rows}x{frames}; try BATCH={max(2, batch // 2)}, or a"
                     " smaller GRID= or MODEL="
                 ) from error
+
+
+def free_fold(run: Path, folds: Sequence[int]) -> tuple[int, Lock]:
+    """A fold that no other process trains, and its lock; if there is none, the first
+    one, whose lock is granted later.
+    """
+    for fold in folds:
+        lock = Lock(run / f"fold{fold}" / ".lock")
+        if lock.take():
+            return fold, lock
+        lock.release()
+    waiting = f"fold {folds[0]} of {run} is being trained by another process"
+    return folds[0], Lock(run / f"fold{folds[0]}" / ".lock", waiting=waiting)
+
+
+def begin_record(plan: Plan, network: nn.Module, compute: Compute) -> None:
+    """Write run.json of a new run; of a run that has begun, update how it computes. If
+    two processes begin a run, the second one keeps the first one's record.
+    """
+    on_card = compute.device != "cpu"
+    compute = replace(compute, same_bytes=SAME_BYTES[on_card])
+    with Lock(plan.path / RECORD_LOCK):
+        if plan.begun:
+            before = RunFolder(plan.path).config
+            config = replace(before, computed=compute)
+            if config == before:
+                return
+        else:
+            gpu = torch.cuda.get_device_name() if compute.device == "cuda" else None
+            processor = platform.processor() or platform.machine()
+            config = replace(
+                plan.config,
+                parameters=sum(weight.numel() for weight in network.parameters()),
+                computed=compute,
+                machine=Machine(processor=processor, cores=joblib.cpu_count(), gpu=gpu),
+            )
+        run_folder.write_config(plan.path, config)
 
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Error, RequestError
+from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.own_files import OwnFiles, Taken
@@ -27,9 +28,14 @@ from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.index_file import has_failed
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.results.run_folder import RunFolder, tested_run
+from featurestack.results.calibration import calibrate
+from featurestack.results.run_folder import (
+    RECORD_LOCK,
+    RunFolder,
+    tested_run,
+    write_config,
+)
 from featurestack.results.same_run import CODE, DATA, differences
-from featurestack.train import record
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
 from featurestack.train.options import RunOptions, TrainOptions
@@ -295,8 +301,31 @@ def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
         except Taken:  # by a run that began meanwhile
             return train_plan(choose_folder(plan), bar)
     if first_process():
-        record.finish(plan.path, plan.options.note)
+        finish_record(plan.path, plan.options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
+
+
+def finish_record(run: Path, note: str) -> None:
+    """Update seconds and note in run.json and, after new tests, the calibration."""
+    folder = RunFolder(run)
+    before = folder.config
+    if seconds_of(folder) == before.seconds and note in ("", before.note):
+        return  # the folder may be read-only
+    with Lock(run / RECORD_LOCK):
+        folder = RunFolder(run)
+        before = folder.config
+        seconds = seconds_of(folder)
+        config = replace(before, seconds=seconds, note=note or before.note)
+        if seconds != before.seconds:
+            config = replace(config, calibration=calibrate(folder))
+        if config != before:
+            write_config(run, config)
+
+
+def seconds_of(folder: RunFolder) -> float:
+    """Seconds of the finished folds, which show new tests."""
+    finished = map(folder.history, folder.finished)
+    return float(sum(history["seconds"].sum() for history in finished))
 
 
 def choose_folder(plan: Plan) -> Plan:

@@ -44,7 +44,8 @@ from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
 from featurestack.results.tasks import TASKS, Task
 
 # names of the files in a run folder, and in each of its folds
-OF_RUN = ("run.json", ".lock")
+RECORD_LOCK = ".lock"  # held while run.json is read and rewritten
+OF_RUN = ("run.json", RECORD_LOCK)
 OF_FOLD = (".lock", "history.csv", "predictions.csv", "last.pt")
 VALIDATED = (*OF_FOLD, "best.pt")  # if validation clips choose an epoch
 # files that a run's folder may have too

@@ -33,11 +33,15 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_process_ends_with_the_folds_of_the_others(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    for rank, share in (("0", [1, 3, 5, 4, 2]), ("1", [2, 4, 5, 3, 1])):
-        monkeypatch.setenv("RANK", rank)
-        assert folds.share_of([1, 2, 3, 4, 5]) == share
+def test_a_process_takes_a_free_fold_and_then_waits_for_the_first(tmp_path):
+    locks = []
+    for expected in (1, 2, 3, 1):
+        fold, lock = folds.free_fold(tmp_path, [1, 2, 3])
+        assert fold == expected
+        locks.append(lock)
+    assert not locks.pop().take()
+    for lock in locks:
+        lock.release()
 
 
 def test_a_child_gets_what_was_given(monkeypatch):

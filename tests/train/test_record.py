@@ -15,8 +15,8 @@ from featurestack.results.config import (
     RunConfig,
     content_of,
 )
-from featurestack.results.run_folder import RunFolder
-from featurestack.train import record
+from featurestack.results.run_folder import RECORD_LOCK, RunFolder
+from featurestack.train.folds import begin_record
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
 from tests.train.small_cache import run_with
@@ -91,14 +91,14 @@ def test_run_json_says_how_the_run_computes_now(options):
     plan = make_plan(options)
     for threads in (1, 2, 2):
         compute = Compute(device="cpu", threads=threads)
-        record.begin(plan, nn.Linear(6, 1), compute)
+        begin_record(plan, nn.Linear(6, 1), compute)
         way = RunFolder(plan.path).config.computed
         assert way.threads == threads and way.same_bytes.endswith("threads")
 
 
 def test_a_finished_run_is_not_written_to(options, run_copy):
     """Its folder may be another's, who lets us read it."""
-    lock = run_copy.path / record.LOCK
+    lock = run_copy.path / RECORD_LOCK
     lock.unlink()
     run_with(options)
     assert not lock.exists()
