@@ -12,15 +12,16 @@ predictions : mapping, or sequence of runs
     classes; or predicted classes (N,); or a run (`fs.run(name)`). What scikit-learn's
     `cross_val_predict` returns is taken as it is. A list of runs has their names.
 labels : array (N,) or (N, K), optional
-    True classes; of several labels per clip 0 and 1. A run has its own. If labels have
-    an index, frames and series with an index, and runs, are put in its order.
+    True classes; of several labels per clip 0 and 1. If labels have an index, frames
+    and series with an index are put in its order. A run has its own labels, groups and
+    folds, and no others can be given beside it.
 groups : array (N,), optional
-    The source recording, speaker or site of each clip, which are drawn together. A run
-    has its own. Without groups every clip counts as independent, and a warning says so.
+    The source recording, speaker or site of each clip, which are drawn together.
+    Without groups every clip counts as independent, and a warning says so.
 folds : array (N,), "unknown" or None
-    The fold that tested each clip; a run has its own. "unknown", the default, means
-    cross-validated: the variance of training is assumed. None means that all clips are
-    one test of trained models, and the verdict is on these models.
+    The fold that tested each clip. "unknown", the default, means cross-validated: the
+    variance of training is assumed. None means that all clips are one test of trained
+    models, and the verdict is on these models.
 classes : sequence of K names, optional
     The columns of arrays, such as `classes_` of scikit-learn. By default the labels,
     sorted.

@@ -85,7 +85,15 @@ def compare_models(
 ) -> Comparison:
     """`fs.compare`, whose arguments these are."""
     models = named(predictions)
-    clips = clips_of(models, labels, groups, folds, classes)
+    runs = {name: model for name, model in models.items() if is_run(model)}
+    if not runs:
+        clips = clips_of_arrays(labels, groups, folds, classes)
+    elif labels is None and groups is None and isinstance(folds, str):
+        clips = clips_of_runs(runs)
+    else:
+        raise RequestError(
+            "a run has its own labels, groups and folds: leave these arguments out"
+        )
     if clips.groups is None:
         warn(
             "groups= is missing: every clip counts as an independent recording. If"
@@ -157,67 +165,35 @@ def is_run(model: Any) -> bool:
     return hasattr(model, "scored") and hasattr(model, "answers")
 
 
-def clips_of(
-    models: Mapping[str, Any], labels: Any, groups: Any, folds: Any, classes: Any
-) -> Clips:
-    """The clips, labels, groups and folds of all models; RequestError if those of two
-    runs differ, or those of a run and the given ones.
-    """
-    runs = {name: model for name, model in models.items() if is_run(model)}
-    if not runs:
-        if labels is None:
-            raise RequestError("labels= is missing: the true class of each clip")
-        true, names = labels_of(labels, classes)
-        multilabel = np.ndim(labels) == 2
-        index = index_of(labels)
-        groups = one_each("groups", aligned("groups", groups, index), len(true))
-        if not isinstance(folds, str):
-            folds = one_each("folds", aligned("folds", folds, index), len(true))
-        return Clips(true, names, groups, folds, index, multilabel)
+def clips_of_arrays(labels: Any, groups: Any, folds: Any, classes: Any) -> Clips:
+    """The clips, as the arguments of `fs.compare` describe them."""
+    if labels is None:
+        raise RequestError("labels= is missing: the true class of each clip")
+    true, names = labels_of(labels, classes)
+    index = index_of(labels)
+    groups = one_each("groups", aligned("groups", groups, index), len(true))
+    if not isinstance(folds, str):
+        folds = one_each("folds", aligned("folds", folds, index), len(true))
+    return Clips(true, names, groups, folds, index, multilabel=np.ndim(labels) == 2)
 
+
+def clips_of_runs(runs: Mapping[str, Run]) -> Clips:
+    """The clips that all runs tested; RequestError if those of two differ."""
     name, run = next(iter(runs.items()))
-    tables = {other: table_of_run(model) for other, model in runs.items()}
-    table = tables[name]
-    for other, compared in tables.items():
-        if reason := different(compared, table):
+    table = table_of_run(run)
+    for other, compared in runs.items():
+        if reason := different(table_of_run(compared), table):
             raise RequestError(
                 f"{other} and {name} cannot be compared: they have other {reason}"
             )
-    index = pd.Index(table.index)
-    if labels is not None:
-        if index_of(labels) is not None:
-            index = pd.Index(index_of(labels))
-            if not (len(index) == len(table) and table.index.isin(index).all()):
-                raise RequestError(
-                    f"{name} has other clips than labels: {len(table)} and"
-                    f" {len(index)}; leave labels= out, a run has its own"
-                )
-        table = table.loc[index]
-        texts = np.asarray(labels).astype(str)
-        if texts.ndim == 1 and [*texts] != [*table["target"]]:
-            raise RequestError(
-                f"labels are not those of {name} in its order: leave labels= out, or"
-                " give them with the clips' ids as their index"
-            )
-    others = {"groups": groups, "folds": None if isinstance(folds, str) else folds}
-    for argument, values in others.items():
-        parts = one_each(argument, aligned(argument, values, index), len(index))
-        if values is not None and not same_parts(parts, table[argument[:-1]]):
-            raise RequestError(
-                f"{argument}= differ from those of {name}: leave them out, because a"
-                " run stores its own"
-            )
-    targets = pd.DataFrame(run.answers()[1], run.scored()["clip_id"]).loc[index]
-    true = indicator(np.squeeze(targets.to_numpy(), axis=-1), len(run.classes))
-    if multilabel := targets.shape[1] > 1:
-        true = targets.to_numpy() > 0
+    _, targets = run.answers()
     return Clips(
-        true,
+        indicator(targets, len(run.classes)),
         (*run.classes,),
         table["group"].to_numpy(),
         table["fold"].to_numpy(),
-        index,
-        multilabel,
+        pd.Index(table.index),
+        multilabel=np.ndim(targets) == 2,
     )
 
 
