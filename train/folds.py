@@ -263,22 +263,19 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
         with torch.inference_mode():
             logits = network.eval()(torch.zeros(1, *plan.input.shape))
     except RuntimeError as error:
-        plan.model.refuse_size(plan.input.grid, error)
-        if not plan.model.own:
-            raise
         shape = ", ".join(map(str, plan.input.shape))
+        remedy = "" if plan.model.own else ": give another GRID= or MODEL="
         raise RequestError(
             f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
-            f" {one_line(error)}"
+            f" {one_line(error)}{remedy}"
         ) from error
-    sizes = list(logits.shape) if isinstance(logits, torch.Tensor) else []
-    if sizes != [1, len(plan.names)]:
-        returned = f"({', '.join(map(str, ['B', *sizes[1:]]))})"
-        if sizes[:1] != [1]:
-            returned = f"{tuple(sizes)} for one clip" if sizes else f"{type(logits)}"
+    expected = (1, len(plan.names))
+    is_tensor = isinstance(logits, torch.Tensor)
+    returned = tuple(logits.shape) if is_tensor else type(logits)
+    if returned != expected:
         raise RequestError(
-            f"MODEL={plan.model.name} returns {returned}, expected"
-            f" (B, {len(plan.names)}): a number for each class"
+            f"MODEL={plan.model.name} returns {returned} for one clip, expected"
+            f" {expected}: a number for each class"
         )
     return network
 

@@ -2,11 +2,8 @@
 is left out.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
 from featurestack.base.json_content import digest
 from featurestack.features_cache import external
@@ -14,7 +11,6 @@ from featurestack.features_cache.index_file import read_index, refresh, write_fa
 from featurestack.results.training_options import Training
 from featurestack.train import training
 from featurestack.train.folds import clip_remarks
-from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import hashed_content, hashed_options, make_plan
 from tests.cases import cases, data
@@ -38,19 +34,6 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     with refused(message):
         run_with(options, **changes)
     assert not list(options.runs.glob("*/*"))
-
-
-def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
-    class Broken(torch.nn.Module):
-        def forward(self, x):
-            raise RuntimeError("boom")
-
-    monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", lambda *shape: Broken())
-    with pytest.raises(RuntimeError, match=r"^boom$") as raised:
-        run_with(options, model="cnn4")
-    frame = raised.traceback[-1]
-    assert frame.name == "forward"
-    assert Path(frame.path).name == "test_plan.py"
 
 
 @cases("column", "value", "given", "message")

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,10 +54,6 @@ Builder = Callable[..., "nn.Module"]
 Defined = TypeVar("Defined", bound=Builder)
 
 POSITIVE = (sys.float_info.min, sys.float_info.max)
-# torch's words for an input that is too small for a layer, or for too little memory
-SIZE_AT_FAULT = re.compile(
-    r"(kernel|input|output) size|too small|size of the input|non-empty|memory", re.I
-)
 MODELS: Registry[Architecture] = Registry("model", extensible=True)
 
 
@@ -182,24 +177,6 @@ class Architecture:
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         return network
-
-    def refuse_size(self, shape: tuple[int, int], error: RuntimeError) -> None:
-        """RequestError with a remedy if the network failed because of the input's size
-        or lack of memory; other errors, such as in the user's code, are left alone.
-        """
-        reason = str(error).partition("\n")[0]
-        if not SIZE_AT_FAULT.search(reason):
-            return
-        if "memory" in reason:
-            remedy = "a smaller MODEL="
-        elif "grid" in self.kind.uses:
-            remedy = "a larger GRID="
-        else:
-            remedy = "longer clips (DURATION=, SAMPLE_RATE=)"
-        size = "x".join(map(str, shape))
-        raise RequestError(
-            f"{self.name} cannot take {size} ({reason}): give {remedy}"
-        ) from error
 
 
 def model(

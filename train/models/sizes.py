@@ -69,17 +69,13 @@ def describe_model(
         if place.count(".") < DEPTH and shape != former:
             stages.append((place or "output", shape))
 
-    try:
-        with torch.device("meta"):  # draws no weights
-            network = model.build(channels, classes, (rows, frames)).eval()
-        network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
-        for place, layer in network.named_modules():
-            layer.register_forward_hook(partial(note, place))
-        with torch.inference_mode():
-            network(torch.zeros(1, *shape))
-    except RuntimeError as error:
-        model.refuse_size((rows, frames), error)
-        raise
+    with torch.device("meta"):  # draws no weights
+        network = model.build(channels, classes, (rows, frames)).eval()
+    network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
+    for place, layer in network.named_modules():
+        layer.register_forward_hook(partial(note, place))
+    with torch.inference_mode():
+        network(torch.zeros(1, *shape))
     return (
         sum(weight.numel() for weight in network.parameters()),
         sum(operations),
