@@ -2,8 +2,7 @@
 small images, audio for the players, and the data of the error browser.
 
 Damaged feature maps are left out. Embedded audio is mono MP3 at 16 kHz and about 22
-kbit/s, enough to recognise a clip. The MP3 files are kept in the report's folder,
-because compressing takes about 25 ms per clip.
+kbit/s, enough to recognise a clip; compressing takes about 25 ms per clip.
 """
 
 import base64
@@ -28,8 +27,6 @@ from featurestack.analysis.report_warnings import untested
 from featurestack.analysis.run_arrays import Run, same_clips
 from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
-from featurestack.base.json_content import digest
-from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats, Ints, largest_first
@@ -201,11 +198,11 @@ def clip_audio(
     cache: Cache,
     clips: Sequence[str],
     wanted: Sequence[str],
-    own: OwnFiles,
+    folder: Path,
     most: int = MOST_EMBEDDED,
 ) -> dict[str, str]:
-    """Clip id -> address of its audio for the page of `own` files; clips whose audio
-    file does not exist are left out.
+    """Clip id -> address of its audio for a page in `folder`; clips whose audio file
+    does not exist are left out.
 
     The `wanted` clips are embedded in their order, as data URLs of up to `most`
     characters. The other clips, and those that cannot be decoded, are linked.
@@ -222,18 +219,9 @@ def clip_audio(
         if left <= 0:
             break
         with suppress(soundfile.LibsndfileError, ValueError):
-            status = sources[clip].stat()
             start, end = places[clip]
-            known = [str(sources[clip]), status.st_size, status.st_mtime_ns]
-            part = [start, end, cache.duration, cache.audio_channel]
-            made = f"audio/{digest([*known, *part])}.mp3"
-            if (own.folder / made).is_file():
-                sound = (own.folder / made).read_bytes()
-            else:  # also in place of a pipe, which is never read to its end
-                seconds = end - start or cache.duration or LONGEST_SECONDS
-                sound = compressed(sources[clip], start, seconds, cache.audio_channel)
-                own.write({made: sound}, durable=False)
-            own.keep([made])
+            seconds = end - start or cache.duration or LONGEST_SECONDS
+            sound = compressed(sources[clip], start, seconds, cache.audio_channel)
             text = base64.b64encode(sound).decode()
             left -= len(text)
             if left >= 0:
@@ -242,7 +230,7 @@ def clip_audio(
         if clip not in players:
             start, end = places[clip]
             window = f"#t={start:.6g},{end:.6g}" if end else ""
-            players[clip] = quote(os.path.relpath(file, own.folder)) + window
+            players[clip] = quote(os.path.relpath(file, folder)) + window
     return players
 
 

@@ -1,7 +1,6 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-Nothing is trained, and nothing is written outside the report's folder. A figure is
-drawn again if its data or a version changed.
+Nothing is trained, and nothing is written outside the report's folder.
 """
 
 import json
@@ -36,7 +35,7 @@ from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today
 
 PAGE = "index.html"
-# digests of a report's figures, its row of the list, and the folder of its runs
+# a report's row of the list, and the folder of its runs
 SUMMARY = ".report.json"
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
@@ -90,19 +89,15 @@ class Built:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of SUMMARY; empty if it or a file of the report is damaged."""
-    own = OwnFiles(folder, NO_DATA)
-    if own.is_whole() and own.is_own(SUMMARY):
-        with suppress(OSError, ValueError):
-            content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
-            return content
+    """The content of SUMMARY; empty if it is damaged or not there."""
+    with suppress(OSError, ValueError, TypeError):
+        return dict(json.loads((folder / SUMMARY).read_bytes()))
     return {}
 
 
 def build_report(job: ReportJob) -> Built:
     """Make the report of one dataset."""
     kept = read_summary(job.folder)
-    figures = kept.get("figures", {})
     place = os.path.relpath(job.runs_folder, job.folder)  # holds if both are moved
     if not job.runs and kept.get("runs", place) != place:
         raise RequestError(
@@ -134,10 +129,9 @@ def build_report(job: ReportJob) -> Built:
     )
     heading = found.main.metric.heading if found.main else ACCURACY.heading
     words = {"unit": found.unit, "score": heading}
-    writer = FigureWriter(own, figures, for_print=job.for_print, **words)
+    writer = FigureWriter(own, for_print=job.for_print, **words)
     page = Page(job, writer, found, cache, features)
     add_sections(page)
-    digests = writer.close()
     page.next_command = next_command(page)
     compared = own.hashes.get(COMPARISON)
     built = write(page)
@@ -148,7 +142,7 @@ def build_report(job: ReportJob) -> Built:
         if score.bounded:
             row |= {"accuracy_low": score.low, "accuracy_high": score.high}
         row |= {"clips": len(found.best.run.clip_ids), "score": found.score}
-    kept = {"figures": digests, "listed": row} | ({"runs": place} if job.runs else {})
+    kept = {"listed": row} | ({"runs": place} if job.runs else {})
     own.write({SUMMARY: json.dumps(kept)})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))

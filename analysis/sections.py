@@ -5,6 +5,7 @@ and the values of its template, or None if the page has no such section.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.quantities import count, counted, duration, plural
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
+from featurestack.base.terminal import progress
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
@@ -170,7 +172,7 @@ def error_browser(page: Page) -> Section:
     audio: dict[str, str] = {}
     if cache:
         wanted = [*dict.fromkeys([*examples, *wrong])]
-        audio = clip_audio(cache, clips, wanted, page.writer.own)
+        audio = clip_audio(cache, clips, wanted, page.job.folder)
         sets = [run.features for run in runs if run.trained]
         shown = features_to_show(cache, page.features, sets)
         images = thumbnails(cache, shown, clips)
@@ -192,7 +194,7 @@ def errors_of_tags(page: Page) -> Section:
     clips = [*dict.fromkeys(table["clip_id"])]
     audio = {}
     if page.cache:
-        audio = clip_audio(page.cache, clips, clips, page.writer.own)
+        audio = clip_audio(page.cache, clips, clips, page.job.folder)
     return Section(
         "tag_errors",
         "Errors",
@@ -310,14 +312,19 @@ def add_sections(page: Page) -> None:
     made.append(Section("files", "Files", values={"again": again}))
     page.sections += [section for section in made if section]
     page.sections.insert(0, first_screen(page))
-    for section in page.sections:
-        submit_figures(page, section.template)
+    figures = [each for own in page.sections for each in figures_of(page, own.template)]
+    for name, stem, arrays in progress(figures, label="drawing", unit="figures"):
+        page.writer.write(name, stem, **arrays)
 
 
-def submit_figures(page: Page, section: str) -> None:
-    """Submit the figures of a section; those of an extra are entered with it."""
-    for name, figure in FIGURES.items():
-        wanted = page.writer.for_print or not figure.print_only
-        if section and figure.section == section and wanted:
-            for stem, data in figure.data(page).items():
-                page.writer.submit(name, stem, **data)
+def figures_of(page: Page, section: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """The figures of a section, each with the stem of its files and its data; those of
+    an extra are entered with it.
+    """
+    return [
+        (name, stem, arrays)
+        for name, figure in FIGURES.items()
+        if section and figure.section == section
+        if page.writer.for_print or not figure.print_only
+        for stem, arrays in figure.data(page).items()
+    ]

@@ -7,16 +7,13 @@ where the tests find it, with its caption, the section of the report that shows 
 the function that takes its data from the page. Probabilities and rates are given from 0
 to 1.
 
-A report submits the figures of its sections to one FigureWriter, whose `close` draws
-those that changed or lack a file. A digest of name, data and versions shows whether a
-figure changed. The page shows SVG, or WebP of feature maps; papers also get PDF, and
-PNG at 300 dpi, 85 and 175 mm wide.
+The FigureWriter of a report draws the figures of its sections. The page shows SVG;
+papers also get PDF, and PNG at 300 dpi, 85 and 175 mm wide.
 
 Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
 kinds of colour blindness.
 """
 
-import base64
 import inspect
 import re
 import warnings
@@ -24,12 +21,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import joblib
 import matplotlib
 from matplotlib import figure as mpl
 from matplotlib import font_manager
@@ -39,12 +34,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
-from featurestack.base import VERSION, extras
+from featurestack.base import extras
 from featurestack.base.errors import RequestError
-from featurestack.base.files import is_file
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.registry import Registry
-from featurestack.base.terminal import progress
 
 Draw = Callable[..., Axes]
 # the report's page -> stem of the files -> arguments of the drawing function
@@ -131,7 +124,6 @@ class _Figure:
     caption: str
     draw: Draw
     height: Callable[..., float]
-    pixels: bool  # consists of feature maps: the page shows one compressed image
     section: str  # of the report that shows it; '' if none does
     data: Data
     print_only: bool  # for papers; the page has the same as a chart or table
@@ -151,7 +143,6 @@ def figure(
     caption: str,
     height: Callable[..., float],
     *,
-    pixels: bool = False,
     section: str = "",
     data: Data = no_data,
     print_only: bool = False,
@@ -165,7 +156,7 @@ def figure(
 
     def enter(draw: Draw) -> Draw:
         FIGURES[draw.__name__.removeprefix("draw_")] = _Figure(
-            caption, draw, height, pixels, section, data, print_only
+            caption, draw, height, section, data, print_only
         )
         return draw
 
@@ -269,7 +260,6 @@ SAVED_WITH: dict[str, dict[str, Any]] = {
     ".svg": {"metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
     ".pdf": {"metadata": {"CreationDate": None}},
     ".png": {"metadata": {"Software": None}},
-    ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
 }
 # The parts of a whole SVG file: view box, width in points, content.
 SVG = re.compile(
@@ -281,59 +271,37 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
-# a figure is drawn again if one of them changes
-VERSIONS = [VERSION, version("matplotlib")]
 FOLDER = "figures"
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report; `stem` names its files; the page shows the first two."""
+    """A figure of a report; `stem` names its files."""
 
     name: str
     caption: str
     stem: str
-    digest: str
     files: tuple[Path, ...]
-    data: dict[str, Any]
+    html: str  # two elements, of which the page shows one by its width
 
-    @property
-    def html(self) -> str:
-        """Two elements, of which the page shows one by its width; draw it first."""
-        page, phone, *_ = self.files
-        return self._element(page, "page") + self._element(phone, PHONE)
 
-    def _element(self, file: Path, shown: str) -> str:
-        if file.suffix == ".webp":
-            width = WIDTHS[PHONE] if shown == PHONE else PAGE_WIDTH
-            content = base64.b64encode(file.read_bytes()).decode()
-            return (
-                f'<img class="pixels {shown}" alt="{escape(self.caption)}"'
-                f' style="--natural:{CSS_PER_INCH * width:.0f}px"'
-                f' src="data:image/webp;base64,{content}">'
-            )
-        whole = SVG.search(file.read_text(encoding="utf-8", errors="replace"))
-        if not whole:  # a file that the user has made or changed
-            source = f"{FOLDER}/{file.name}"
-            return f'<img class="{shown}" alt="{escape(self.caption)}" src="{source}">'
-        view, points, body = whole.groups()
-        # Ids of groups would clash, because every figure has an axes_1; nothing uses
-        # them.
-        body = re.sub(r'<g id="[^"]+"', "<g", body)
-        for colour, variable in PAGE_COLOURS.items():
-            body = body.replace(colour, variable)
-        natural = float(points) * CSS_PER_INCH / 72
-        return (
-            f'<svg class="{shown}" xmlns="http://www.w3.org/2000/svg"'
-            f' xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view}'
-            f' style="--natural:{natural:.0f}px"'
-            f' aria-label="{escape(self.caption)}">{body}'
-        )
+def element(svg: str, shown: str, caption: str) -> str:
+    """The content of an SVG file as an element of the page, of the class `shown`."""
+    view, points, body = SVG.search(svg).groups()  # type: ignore[union-attr]
+    # Ids of groups would clash, because every figure has an axes_1; nothing uses them.
+    body = re.sub(r'<g id="[^"]+"', "<g", body)
+    for colour, variable in PAGE_COLOURS.items():
+        body = body.replace(colour, variable)
+    natural = float(points) * CSS_PER_INCH / 72
+    return (
+        f'<svg class="{shown}" xmlns="http://www.w3.org/2000/svg"'
+        f' xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view}'
+        f' style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
+    )
 
 
 class FigureWriter:
-    """Writes the files of submitted figures to the folder `figures` among `own` files,
-    unless they are there and their digest is in `kept` (name -> digest).
+    """Draws figures into the folder `figures` among `own` files.
 
     `for_print` adds PDF and PNG; `unit` and `score` replace "source recording" and
     "Accuracy" in captions.
@@ -342,59 +310,43 @@ class FigureWriter:
     def __init__(
         self,
         own: OwnFiles,
-        kept: Mapping[str, str] | None = None,
         *,
         for_print: bool = False,
         unit: str = "source recording",
         score: str = "Accuracy",
     ) -> None:
         self.own = own
-        self.folder = own.folder / FOLDER
-        self.kept = dict(kept or {})
         self.for_print = for_print
         self.unit = unit
         self.score = score
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
-    def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
-        """Submit the figure `name`; its files are called `stem`, by default `name`."""
+    def write(self, name: str, stem: str = "", /, **data: Any) -> None:
+        """Draw the figure `name`; its files are called `stem`, by default `name`."""
         stem = stem or name
-        digest = joblib.hash((name, VERSIONS, PAGE_WIDTH, WIDTHS, data))
-        ending = "webp" if FIGURES[name].pixels else "svg"
-        names = [f"{stem}.{ending}", f"{stem}-{PHONE}.{ending}"]
+        names = [f"{stem}.svg", f"{stem}-{PHONE}.svg"]
         if self.for_print:
             names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
             names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
-        files = tuple(self.folder / file for file in names)
+        files = tuple(self.own.folder / FOLDER / file for file in names)
+        contents = [content_of(name, file, data) for file in files]
+        written = {f"{FOLDER}/{file}": text for file, text in zip(names, contents)}
+        self.own.write(written, durable=False)
         caption = FIGURES[name].caption.replace("source recording", self.unit)
         caption = caption.replace("Accuracy", self.score)
-        self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
-
-    def close(self) -> dict[str, str]:
-        """Draw and write every file that changed or is missing; return the digest of
-        each file by name, including files that are kept for papers.
-        """
-        digests = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
-        for figure in progress(
-            list(self.saved.values()), label="drawing", unit="figures"
-        ):
-            for file in figure.files:
-                digests[file.name] = figure.digest
-                name = f"{FOLDER}/{file.name}"
-                if self.kept.get(file.name) == figure.digest and is_file(file):
-                    self.own.keep([name])
-                else:
-                    drawn = content_of(figure.name, file, figure.data)
-                    self.own.write({name: drawn}, durable=False)
-        return digests
+        html = "".join(
+            element(svg.decode(), shown, caption)
+            for svg, shown in zip(contents, ("page", PHONE))
+        )
+        self.saved[stem] = SavedFigure(name, caption, stem, files, html)
 
 
 def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
-    """The content of one file of a figure: SVG, PDF, WebP or PNG."""
+    """The content of one file of a figure: SVG, PDF or PNG."""
     figure = FIGURES[name]
     width, height = TEXT_WIDTH, figure.height(**data)
     size = file.stem.rpartition("-")[2]
-    if file.suffix in (".svg", ".webp") and size != PHONE:
+    if file.suffix == ".svg" and size != PHONE:
         width = min(width, PAGE_WIDTH)
     elif size in WIDTHS:
         wanted = WIDTHS[size]

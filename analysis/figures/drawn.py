@@ -396,7 +396,7 @@ def gallery_height(features: Sequence[FeatureMap], **_: object) -> float:
     return 0.5 + 1.35 * -(-len(features) // gallery_columns(len(features)))
 
 
-@figure("All cached features of one clip", gallery_height, pixels=True)
+@figure("All cached features of one clip", gallery_height)
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
     """Draw a panel for each feature: an image with its colour scale, or a line of one
     row.

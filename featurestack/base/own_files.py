@@ -114,10 +114,6 @@ class OwnFiles:
         known = self.hashes.get(name, [])
         return file.is_file() and (ANY in known or content_hash(file) in known)
 
-    def is_whole(self) -> bool:
-        """Whether every file that was written is still there."""
-        return all((self.folder / name).is_file() for name in self.hashes)
-
     def require(self, name: str, option: str) -> None:
         """RequestError if the user made or changed the file."""
         if not self.is_own(name):

@@ -21,7 +21,6 @@ from featurestack.analysis.report import (
     SUMMARY,
     build_report,
     list_reports,
-    read_summary,
 )
 from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
@@ -49,19 +48,9 @@ COPIES = {"kind": "duplicates_across_folds", "severity": "leak", "names": []}
 
 @pytest.fixture(autouse=True)
 def stubs(request, monkeypatch):
-    """The names of the figures' files, in the order in which they would be drawn;
-    nothing is drawn.
-    """
     if "report_page" in request.fixturenames:
         request.getfixturevalue("report_page")
-    drawn = []
-
-    def draw(name, file, data):
-        drawn.append(file.name)
-        return draw_nothing(name, file, data)
-
-    monkeypatch.setattr(figures, "content_of", draw)
-    return drawn
+    monkeypatch.setattr(figures, "content_of", draw_nothing)
 
 
 def within(folder, spelled=str):
@@ -180,22 +169,6 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
         build(tones_project.options(reports=tmp_path))
 
 
-def test_unchanged_figures_are_kept(tones_project, tmp_path, stubs):
-    options = tones_project.options(
-        runs=tmp_path / "runs", reports=tmp_path / "reports"
-    )
-    build(options)
-    make_run(options.runs, tones_project.table, MadeRun(), "tones")
-    build(options)
-    assert {name.partition(".")[0] for name in stubs} == {"mel-resnet18"}
-    stubs.clear()
-    make_run(
-        options.runs, tones_project.table, MadeRun(features="rms", skill=0.3), "tones"
-    )
-    build(options)
-    assert {name.partition(".")[0] for name in stubs} == {"rms-resnet18"}
-
-
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
     tones_project, tmp_path
 ):
@@ -252,8 +225,6 @@ def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
         (folder / SUMMARY).write_text(damaged)
         list_reports(tmp_path)
         assert "tones/index.html" not in (tmp_path / "index.html").read_text()
-    (folder / "tables" / "clips.csv").unlink()
-    assert read_summary(folder) == {}  # all figures are drawn anew
 
 
 def test_a_leak_among_the_reports_own_clips_is_told(tones_project, tmp_path):

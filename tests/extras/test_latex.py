@@ -113,7 +113,7 @@ def test_the_document_is_whole(made_runs, tmp_path):
     figure.add_subplot().plot([1, 2])
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
     figure.savefig(files[1])
-    saved = SavedFigure("accuracy_by_set", "Accuracy in %", "a+b@c=1", "", files, {})
+    saved = SavedFigure("accuracy_by_set", "Accuracy in %", "a+b@c=1", files, "")
     main, references = document(found, tmp_path, [saved], "100 % of it & more")
     (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
     assert (tmp_path / "latex" / used).exists() and balanced(main)

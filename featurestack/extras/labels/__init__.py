@@ -104,12 +104,14 @@ def suspects(page: Page) -> Section | None:
     best = page.found.best.run
     probabilities = best.probabilities.mean(axis=0)
     places = contradictions(probabilities, best.target)[:SUSPECTS]
-    ids, files = best.clip_ids[places].tolist(), page.writer.own
+    ids = best.clip_ids[places].tolist()
     table = pd.DataFrame({"clip_id": ids})
     columns = {"label": best.target, "predicted": probabilities.argmax(axis=1)}
     for name, numbers in columns.items():
         table[name] = np.array(best.classes)[numbers[places]]
         table[f"of_{name}"] = probabilities[places, numbers[places]]
-    audio = clip_audio(page.cache, ids, ids, files, AUDIO) if page.cache else {}
+    audio = {}
+    if page.cache:
+        audio = clip_audio(page.cache, ids, ids, page.job.folder, AUDIO)
     values = {"audio": audio, "suspects": table}
     return Section("suspects", "Labels to check", {"suspects": table}, values)
