@@ -82,8 +82,6 @@ class Findings:
     # problems met while reading, then runs outside the main ranking
     problems: Sequence[Problem]
     warnings: Mapping[str, str]  # code in WARNINGS -> sentence
-    # the loss on new speakers, sites or devices that `check` found
-    new_values: Attributes | None
     main: Ranking | None
     ranked: Sequence[Ranked]  # the main ranking in its order
     trained: Sequence[Run]  # its trained runs, and those of an answer in it
@@ -204,7 +202,6 @@ def findings(
     return Findings(
         problems=[*problems, *(why_apart(own, ranked[0]) for own in others)],
         warnings={code: text for code, text in sentences.items() if text},
-        new_values=evidence.grave("price"),
         main=main,
         ranked=ranked,
         trained=trained,

@@ -8,17 +8,15 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import findings
 from featurestack.analysis.page import Page, ReportJob, render
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.analysis.run_arrays import Problem, load_runs, without_copies
+from featurestack.analysis.run_arrays import Problem, load_runs
 from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import headline
 from featurestack.base.errors import RequestError
@@ -37,7 +35,6 @@ from featurestack.results.same_run import of_today
 PAGE = "index.html"
 # a report's row of the list, and the folder of its runs
 SUMMARY = ".report.json"
-SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
 COMPARISON = "tables/comparison.csv"
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
@@ -72,21 +69,6 @@ class Built:
     def __repr__(self) -> str:
         return "\n".join([self.headline, *self.remarks, *self.lines])
 
-    def _repr_html_(self) -> str:
-        """The finding, its limits, the comparison and a link, for a notebook."""
-        import pandas as pd
-
-        lines = [f"<b>{escape(self.headline)}</b>", *map(escape, self.remarks)]
-        link = quote(os.path.relpath(self.page))
-        lines.append(f'<a href="{link}" target="_blank">{escape(str(self.page))}</a>')
-        table = ""
-        file = self.page.parent / "tables" / "comparison.csv"
-        if file.is_file():
-            shown = pd.read_csv(file).dropna(axis=1, how="all").head(SHOWN_ROWS)
-            form = "{:.3f}".format
-            table = shown.to_html(index=False, float_format=form, border=0)
-        return f"<p>{'<br>'.join(lines)}</p>{table}"
-
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """The content of SUMMARY; empty if it is damaged or not there."""
@@ -118,7 +100,6 @@ def build_report(job: ReportJob) -> Built:
     elif cache:
         runs = of_today(runs, cache)
     read, problems = load_runs(progress(runs, label="reading", unit="runs"))
-    read = without_copies(read, problems)
     found = findings(
         read,
         [*(Problem("cache", text, "damaged") for text in damage), *problems],

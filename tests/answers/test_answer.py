@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import re
-import shutil
 import time
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.answers import AnswerOptions, section
+from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import (
     TimeLeft,
     ask,
@@ -28,16 +27,10 @@ from featurestack.answers.answer import (
     make_answer,
     tell_time,
 )
-from featurestack.answers.section import surer
-from featurestack.base.shell import make_command
 from featurestack.cli.parser import options_from
 from featurestack.embeddings import networks
-from featurestack.features_cache import external
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index_file import write_check
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import no_figures
-from tests.cases import cases
 from tests.golden.commands import done, inside
 from tests.golden.sounds import easy_clips
 from tests.processes import serving
@@ -128,49 +121,6 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     assert ": about " not in printed.err
 
 
-@cases("found", "said")
-def test_speakers_are_asked_for_with_the_command_that_groups_them(
-    whole_answer, tmp_path, found, said
-):
-    folder = whole_answer.place / "data" / "easy" / "features"
-    cache = Cache(shutil.copytree(folder, tmp_path / "easy" / "features"))
-    write_check(cache.folder, cache.clips, found)
-    typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
-    asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=False)
-    assert said.format(typed=typed) in asked
-
-
-def test_few_groups_and_long_frames_are_named_with_what_helps(tmp_path):
-    table = {"clip_id": list("abcdefgh"), "label": list("xyxyxyxy")}
-    table |= {"fold": [1, 1, 2, 2] * 2, "group": list("ppqqrrss")}
-    folder = tmp_path / "d" / "features"
-    external.create_cache(folder, table, sample_rate=8000, duration=0.65)
-    for name, length in (("long", 2048), ("short", 1024)):
-        values = np.zeros((8, 4, 2), np.float32)
-        about = {"parameters": {"n_fft": length}}
-        external.write_feature(folder, name, values, table["clip_id"], **about)
-    asked = surer(["long", "short"], Cache(folder), [], perfect=True).splitlines()
-    assert asked[0].endswith(
-        "instead of 4 would make the interval at most half as wide; 4 recordings are"
-        " too few for a verdict, which needs 7."
-    )
-    assert asked[1].startswith("A frame lasts 0.26 of 0.65 s: add FRAME=23 (ms)")
-    assert "FRAME" not in surer(["short"], Cache(folder), [], perfect=True)
-
-
-@cases("absent", "said")
-def test_networks_that_are_not_here_are_proposed(
-    whole_answer, monkeypatch, absent, said
-):
-    monkeypatch.setattr(section, "absent_networks", lambda rate: absent)
-    cache = Cache(whole_answer.place / "data" / "easy" / "features")
-    asked = surer(["rms"], cache, [], perfect=False)
-    assert re.search(said, asked)
-    assert "pretrained" not in surer(["rms"], cache, [], perfect=True)
-    given = [f"embedding@model={name}" for name in absent]
-    assert "pretrained" not in surer(["rms", *given], cache, [], perfect=False)
-
-
 def test_the_time_that_is_left_follows_from_the_step_that_is_done(capsys):
     steps = {"features": 10.0, "single features": 20.0, "sets": 40.0}
     left = TimeLeft(steps, begun=time.perf_counter() - 100)  # ten times as long
@@ -217,7 +167,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(tmp_pa
         lost = r"ridge on mel\+mfcc scores \d\d\.\d points lower on new speakers"
         assert re.search(lost, first)
         second = done("answer", **given, GROUP="_(.*)_").out
-        assert "32 groups (speakers, sites, recordings) instead of 8 would" in second
+        assert "64 clips of 8 groups, " in second
         assert "new speakers" not in second
         runs = [run.name for run in find("runs", "my sounds") if run.config.members]
         assert runs[0] == "answer" and runs[1].startswith("answer-")

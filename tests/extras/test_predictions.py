@@ -189,18 +189,6 @@ def test_a_table_never_joins_the_runs_of_another_source(tmp_path):
     assert "100.0 % of 40 clips" in headlines[0] and "92.5 %" in headlines[1]
 
 
-def test_a_table_that_is_imported_twice_counts_once(tmp_path):
-    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
-    files = [tmp_path / name for name in ("one.csv", "two.csv")]
-    rows = [f"c{clip},{'ab'[clip % 2]},0.7,0.3" for clip in range(40)]
-    for file in files:
-        file.write_text("\n".join(["clip,label,a,b", *rows]) + "\n")
-    report = fs.report(predictions=files, name="d", **folders, quiet=True)
-    wanted = "two: left out, because its predictions are those of one"
-    assert wanted in report.remarks
-    assert report.headline.count("configuration") == 1
-
-
 # ---- runs
 
 

@@ -29,7 +29,6 @@ from featurestack.extras.importance.importance import (
     measure_importance,
     read_importance,
 )
-from featurestack.results.run_folder import scored_features
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
@@ -55,14 +54,6 @@ def importance(page: Page) -> Section | None:
     tables, found = shown.tables, page.found
     losses = tables["features"].query("measure == 'lost'")
     sentences = what_matters(shown)
-    if found.main:
-        task = found.main.best.task.name
-        scored = scored_features(path.parent, shown.data, task)
-        if scored > {*shown.features}:
-            sentences.append(
-                f"{counted(len(scored), 'feature')} were scored on these clips: if"
-                " their scores chose these, a smaller set may be as good by luck."
-            )
     if found.main and not is_of(shown, found.main.best):
         words = [*without(page.job.given, "RUN")]
         words.append(f"FEATURES={' '.join(shown.features)}")
