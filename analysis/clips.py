@@ -248,15 +248,8 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
     lost = untested(cache, runs)
     groups = plural(cache.groups or "source recording")
     each = ""
-    alone = clips["clip_id"][clips["group"] == clips["clip_id"]]
     if not cache.groups and clips["group"].is_unique:
         each = ", each clip counted as one"
-    elif len(alone) == 1:
-        each = f"; {alone.iloc[0]} is a group of its own"
-    elif 0 < len(alone) < len(clips):
-        each = (
-            f"; {len(alone):,} clips, such as {alone.iloc[0]}, are groups of their own"
-        )
     own = "" if cache.folds_csv.exists() else ", the dataset's own"
     of_recordings = ""
     if has_windows(clips):
