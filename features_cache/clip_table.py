@@ -28,6 +28,7 @@ SOURCE_TABLE_COLUMNS = (
     "filename",
     "alteration",
     "grouped_by",
+    "labelled_by",
     "split",
     "subset",
     "target",

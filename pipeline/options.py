@@ -21,7 +21,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
 
     archive: str = option("", "zip file that is already there, instead of a download")
     audio_dir: str = option(
-        "", "folder of the audio files, if the table is elsewhere; by default as before"
+        "", "folder of the audio files, if not the table's; by default the cache's"
     )
     group: str | None = option(
         None,

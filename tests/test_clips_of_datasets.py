@@ -43,6 +43,15 @@ def test_one_part_of_a_file_is_one_clip_however_it_is_spelt(birds):
         table_of("t.csv")
 
 
+def test_a_cache_remembers_the_folder_of_its_audio(birds):
+    lines = ["filename,label"]
+    for file in sorted((birds / "birds").rglob("*.wav")):
+        lines.append(f"{file.relative_to(birds / 'birds')},{file.parent.name}")
+    (birds / "t.csv").write_text("\n".join(lines))
+    done("features DATASET=t.csv AUDIO_DIR=birds FEATURES=rms JOBS=1")
+    assert all(path.startswith(f"{birds}/birds/") for path in table_of("t.csv")["path"])
+
+
 def test_a_remembered_label_or_group_is_said_and_taken_back(birds):
     done("features DATASET=birds FEATURES=rms JOBS=1 LABEL='_(.)' GROUP='^(.{5})'")
     said = done("data DATASET=birds").out

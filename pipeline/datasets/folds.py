@@ -1,7 +1,7 @@
 """Groups and folds: clips of one source recording are a group; missing folds are drawn.
 
 They are kept next to the cache in `folds.csv`, with one row per clip: clip_id, group,
-fold, and grouped_by, the GROUP= that made the groups, so later commands need no GROUP=.
+fold, and the GROUP= and LABEL= that later commands need not repeat.
 """
 
 import re
@@ -27,7 +27,25 @@ from featurestack.pipeline.options import SourceOptions
 
 FOLDS = 5
 FEW_GROUPS = 10  # groups, such as speakers or sites, that get a fold each, at most
-COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
+COLUMNS = ["clip_id", "group", "fold", "grouped_by", "labelled_by"]
+
+
+def read_folds(path: Path) -> pd.DataFrame:
+    """The rows of a dataset's folds.csv; RequestError for a table of something else."""
+    kept = pd.DataFrame(columns=COLUMNS)
+    if path.exists():  # a group may be called NA
+        kept = read_table(path, missing=())
+    if [*kept] != COLUMNS:  # another table of this name would lose its columns
+        raise RequestError(
+            f"{path} was not written by this program: move it, or give another NAME="
+            " or DATA="
+        )
+    return kept
+
+
+def last_option(kept: pd.DataFrame, column: str) -> str:
+    """The GROUP= or LABEL= of an earlier command, '' if there is none."""
+    return "".join(kept[column].iloc[-1:])
 
 
 def with_folds(
@@ -43,22 +61,14 @@ def with_folds(
     the dataset's folds.csv, which keeps them, also of clips that are missing now;
     `claim` takes its name, or refuses it.
     """
-    kept = pd.DataFrame(columns=COLUMNS)
-    if path.exists():  # a group may be called NA
-        kept = read_table(path, missing=())
-    if [*kept] != COLUMNS:  # another table of this name would lose its columns
-        raise RequestError(
-            f"{path} was not written by this program: move it, or give another NAME="
-            " or DATA="
-        )
+    kept = read_folds(path)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
-    last = kept["grouped_by"].iloc[-1:].tolist()
-    before = "".join(last)
+    before = last_option(kept, "grouped_by")
     group = before if options.group is None else options.group
     table, notes = with_groups(table, group)
     if group and options.group is None:
         notes.append(f"GROUP={group} as before; GROUP= takes it back")
-    table["grouped_by"] = group
+    table["grouped_by"], table["labelled_by"] = group, options.label or ""
     tested = originals(table)
     groups = tested["group"].nunique()
     # a clip of unknown group is its own group, which gets no fold to itself
@@ -83,7 +93,7 @@ def with_folds(
         if tested["group"].is_unique:
             by = "clip (GROUP= keeps clips of one recording together)"
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by {by}"
-    elif not group and not path.exists():  # else the file may have other folds
+    elif not (group or options.label or path.exists()):
         return table, notes
     # missing clips stay listed, as they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]

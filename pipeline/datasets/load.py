@@ -3,9 +3,8 @@
 """
 
 import math
-import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from featurestack.base import NAMED, SYNTHETIC
 from featurestack.base.errors import DamagedFile, RequestError, see
 from featurestack.base.extras import OPTIONS
-from featurestack.base.files import content_hash, replace_file, without_dots
+from featurestack.base.files import content_hash, without_dots
 from featurestack.base.options import fields, option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, first_names, is_or_are, listed
@@ -52,7 +51,12 @@ from featurestack.features_cache.index_file import (
     failed_clips,
 )
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.folds import with_folds, with_labels
+from featurestack.pipeline.datasets.folds import (
+    last_option,
+    read_folds,
+    with_folds,
+    with_labels,
+)
 from featurestack.pipeline.datasets.name_fields import NameField, name_field
 from featurestack.pipeline.datasets.readers import (
     Listing,
@@ -69,8 +73,6 @@ HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; if more, a shorter is taken
 # options that are ignored for a cache, with a note
 OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
-# options that later commands need not repeat, in files such as .label next to the cache
-KEPT = ("label", "audio_dir")
 OF_OTHER_NAME = (
     "GROUP={!r} as under another name of these clips; GROUP='(.*)' makes each file its"
     " own group"
@@ -114,9 +116,14 @@ def load(options: SourceOptions) -> Dataset:
         note = f"{' and '.join(ignored)} ignored: a cache is used as it is"
         kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
         return Dataset(name, folder, *kept, read_only=True)
+    cached, settings = None, dict[str, Any]()
+    with suppress(DamagedFile):  # a damaged index is made again
+        if former := find_cache(word, options.data, options.name)[1]:
+            cached, settings = former.sources, former.settings
     beside = OwnFiles(options.data / name)
-    earlier = earlier_options(beside)
-    options, remembered = with_earlier(options, earlier)
+    folds = beside.folder / "folds.csv"
+    label = last_option(read_folds(folds), "labelled_by")
+    options, remembered = with_earlier(options, settings.get("audio_dir", ""), label)
     listing = _read(options)
     listed = with_labels(listing.table, options.label or "")
     refuse_class_names(classes_in(listed))
@@ -127,11 +134,6 @@ def load(options: SourceOptions) -> Dataset:
     if reason := too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
-    cached, settings = None, dict[str, Any]()
-    with suppress(DamagedFile):  # a damaged index is made again
-        if former := find_cache(word, options.data, options.name)[1]:
-            cached, settings = former.sources, former.settings
-    folds = beside.folder / "folds.csv"
     notes = [*listing.notes, *remembered]
     if options.group is None and cached is None and not folds.exists():
         options = replace(options, group=group_elsewhere(source, options.data))
@@ -146,9 +148,6 @@ def load(options: SourceOptions) -> Dataset:
     grouped_by = table["grouped_by"].iloc[0]
     if grouped_by and not originals(table)["group"].is_unique:  # GROUP='(.*)' is none
         groups = grouped_by if grouped_by in listed else "group"
-    if not any(map(os.path.exists, listing.table["path"])):
-        options = replace(options, audio_dir=earlier["audio_dir"])
-    keep_options(beside.folder, options, earlier, claim)
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
@@ -162,6 +161,7 @@ def load(options: SourceOptions) -> Dataset:
         **audio_settings,
         "published_test": listing.published_test if as_published else None,
         "groups": groups or None,
+        "audio_dir": options.audio_dir or None,
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
     }
     stated = {k: v for k, v in attributes.items() if v is not None}
@@ -185,47 +185,24 @@ def located(options: SourceOptions) -> SourceOptions:
     return replace(options, dataset=sounds, name=options.name or name)
 
 
-def earlier_options(beside: OwnFiles) -> dict[str, str]:
-    """Each of KEPT -> what an earlier command gave, '' if none did."""
-    files = {key: beside.folder / f".{key}" for key in KEPT}
-    return {
-        key: file.read_text("utf-8")
-        if file.name in beside.hashes and file.is_file()
-        else ""
-        for key, file in files.items()
-    }
-
-
 def with_earlier(
-    options: SourceOptions, earlier: Mapping[str, str]
+    options: SourceOptions, audio_dir: str, before: str
 ) -> tuple[SourceOptions, list[str]]:
-    """The options, those that are not given as an earlier command gave them, and a note
-    on a LABEL= that is in force.
+    """The options with the cache's AUDIO_DIR= and the LABEL= of an earlier command if
+    they are not given, and a note on a LABEL= that is in force.
     """
     word, folder = options.dataset, options.audio_dir
     if folder and (word in NAMED or Path(word).is_dir()):
         raise RequestError(
             f"AUDIO_DIR={folder} needs a CSV as dataset; DATASET={word} is not a CSV"
         )
-    folder = str(without_dots(Path(folder))) if folder else earlier["audio_dir"]
+    folder = folder and str(without_dots(Path(folder)))
+    folder = folder or audio_dir
     label, notes = options.label, []
     if label is None:
-        label = earlier["label"]
+        label = before
         notes = [f"LABEL={label} as before; LABEL= takes it back"] if label else []
     return replace(options, audio_dir=folder, label=label), notes
-
-
-def keep_options(
-    folder: Path,
-    options: SourceOptions,
-    earlier: Mapping[str, str],
-    claim: Callable[[str], None],
-) -> None:
-    """Write KEPT of the options for later commands."""
-    for key in KEPT:
-        if (text := getattr(options, key)) != earlier[key]:
-            claim(f".{key}")
-            replace_file(folder / f".{key}", text)
 
 
 def group_elsewhere(source: str, data: Path) -> str:
@@ -233,7 +210,7 @@ def group_elsewhere(source: str, data: Path) -> str:
     for folds in data.glob("*/folds.csv"):
         with suppress(RequestError, KeyError):  # no features, or a user's table
             if Cache(folds.parent / "features").source == source:
-                return "".join(read_table(folds)["grouped_by"].iloc[-1:])
+                return last_option(read_table(folds), "grouped_by")
     return ""
 
 

@@ -107,7 +107,7 @@ def clip_table(
     windows = {*WINDOW_COLUMNS} <= {*clips}
     clips = clips.assign(
         group=clips.get("group", ""),
-        path=audio_paths(folder, names),
+        path=names.map({name: audio_path(folder, name) for name in names.unique()}),
         **({} if windows else {"start": 0.0, "end": 0.0}),
     )
     refuse_one_clip_twice(clips)
@@ -165,32 +165,13 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
     return ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
 
 
-def audio_paths(folder: Path, names: "pd.Series[str]") -> list[str]:
-    """The absolute paths of a table's files. Files whose absolute path is gone are
-    looked for in `folder`, by their path below the longest common folder of all that
-    are gone, or below one of its parents.
-    """
-    path_of = {name: audio_path(folder, name) for name in names.unique()}
-    absolute = {name: Path(name) for name in path_of if Path(name).is_absolute()}
-    gone = {
-        name: path
-        for name, path in absolute.items()
-        if not Path(path_of[name]).exists()
-    }
-    if gone:
-        common = Path(os.path.commonpath([path.parent for path in gone.values()]))
-        for name, path in gone.items():
-            for before in (common, *common.parents):
-                moved = audio_path(folder, str(path.relative_to(before)))
-                if Path(moved).exists():
-                    path_of[name] = moved
-                    break
-    return [path_of[name] for name in names]
-
-
 def audio_path(audio: Path, name: str) -> str:
-    """A file's absolute path; the disk may spell accents in another Unicode form."""
+    """A file's absolute path; the disk may spell accents in another Unicode form. If
+    the table has an absolute path that is gone, the file is looked for in `audio`.
+    """
     path = str(without_dots(audio / name))
+    if Path(name).is_absolute() and not Path(name).exists():
+        path = str(without_dots(audio / Path(name).name))
     composed = unicodedata.normalize("NFC", path)
     decomposed = unicodedata.normalize("NFD", path)
     return next(filter(os.path.exists, (path, composed, decomposed)), path)
@@ -256,8 +237,8 @@ def listing_of_table(
     column of audio files may have any name. Commas in a cell separate labels if the
     column is called `labels`.
 
-    audio_dir  the folder of relative file names; files whose absolute paths are gone
-               are looked for there too
+    audio_dir  the folder of relative file names, and of files whose absolute paths
+               are gone
     subset     a column of True and False: only clips with True are read
     label      LABEL=, which gives the labels, so that the table need not have them
     """
@@ -290,9 +271,6 @@ def listing_of_table(
             " group, category, start, end, train_only; or ESC-50's"
             f" {','.join(ESC_COLUMNS)}"
         )
-    absolute = clips["filename"].str.match(r"[A-Za-z]:\\|\\\\")  # on Windows
-    plain = "/" + clips["filename"].str.replace("\\", "/")
-    clips["filename"] = clips["filename"].mask(absolute, plain)
     written = clips["label"].str.strip()
     clips["label"] = split_labels(written)
     if {*WINDOW_COLUMNS} <= {*clips}:

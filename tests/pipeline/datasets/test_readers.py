@@ -127,12 +127,11 @@ def test_a_csv_brings_fold_group_and_category(tmp_path):
     brought = clips.table[["fold", "group", "category"]]
     assert brought.to_numpy().tolist() == [[3, "g", "null"], [1, "b", "day"]]
     assert clips.table["path"].tolist() == list(map(str, paths))
-    assert dataset(listed, tmp_path).table.equals(clips.table)  # AUDIO_DIR is kept
 
 
-def test_paths_of_windows_are_found_by_audio_dir(tmp_path):
-    paths = [write(tmp_path / "moved" / name) for name in ("x/a.wav", "y/b.wav")]
-    text = "filename,label\nD:\\all\\x\\a.wav,owl\nD:\\all\\y\\b.wav,dog\n"
+def test_files_whose_absolute_paths_are_gone_are_found_in_audio_dir(tmp_path):
+    paths = [write(tmp_path / "moved" / name) for name in ("a.wav", "b.wav")]
+    text = "filename,label\n/all/x/a.wav,owl\n/all/y/b.wav,dog\n"
     given = {"audio_dir": str(tmp_path / "moved")}
     clips = dataset(csv(tmp_path / "mine.csv", text), tmp_path, **given)
     assert clips.table["path"].tolist() == list(map(str, paths))
