@@ -44,7 +44,8 @@ VARIANTS = {
     "layers 7 to 12": (7, 12, EVERY),
     "layers 8 to 13": (8, 13, EVERY),
 }
-DEVIATION = "speechdeviation"  # the network `speech` with mean and deviation
+# the network `speech` with mean, maximum and deviation of its output, by name
+DEVIATION, OUTPUT = "speechdeviation", "conv2d_19"
 NETWORKS = f"embedding@model=yamnet embedding@model=speech embedding@model={DEVIATION}"
 
 
@@ -85,7 +86,7 @@ def embedded(name: str, scratch: Path, folder: Path) -> Fits:
     card = KNOWN["speech"].card
     shutil.copy(network, models / f"{DEVIATION}.onnx")
     shutil.copy(str(front_end_of(network, card)), models)
-    described_card = asdict(card) | {"pooling": "mean_std"}
+    described_card = asdict(card) | {"layers": OUTPUT}
     (models / f"{DEVIATION}.json").write_text(json.dumps(described_card))
     dataset, data = write_table(name, scratch, folder), scratch / "data"
     words = [f"DATASET={dataset}", f"NAME={name}", f"DATA={data}"]
@@ -107,7 +108,8 @@ def rows_of(name: str, fits: Fits) -> Iterator[dict[str, object]]:
         f"yamnet, {variant}": part_of_layers(yamnet, *which)
         for variant, which in VARIANTS.items()
     }
-    spoken = {"speech, mean": speech, "speech, mean and deviation": deviation}
+    both = part_of_layers(deviation, 1, 1, (0, 2))
+    spoken = {"speech, mean": speech, "speech, mean and deviation": both}
     for network, numbers in (("yamnet", variants), ("speech", spoken)):
         for variant, own in numbers.items():
             yield row(name, variant, fits, [own] * len(fits.parts))
@@ -118,19 +120,19 @@ def rows_of(name: str, fits: Fits) -> Iterator[dict[str, object]]:
 
 
 def part_of_layers(
-    yamnet: Numbers, first: int, last: int, moments: Sequence[int]
+    layers: Numbers, first: int, last: int, moments: Sequence[int]
 ) -> Numbers:
     """The numbers of layers `first` to `last`, which are blocks of mean, maximum and
     deviation.
     """
-    ends = np.cumsum([0, *yamnet.blocks])
+    ends = np.cumsum([0, *layers.blocks])
     columns, sizes = [], []
     for layer in range(first - 1, last):
         thirds = np.split(np.arange(ends[layer], ends[layer + 1]), 3)
         own = np.concatenate([thirds[moment] for moment in moments])
         columns.append(own)
         sizes.append(len(own))
-    return Numbers(yamnet.x[:, np.concatenate(columns)], sizes)
+    return Numbers(layers.x[:, np.concatenate(columns)], sizes)
 
 
 def answer(fits: Fits, own: Numbers, part: Part) -> NDArray[np.floating]:

@@ -1,5 +1,4 @@
-"""`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
-or frame.
+"""`embedding@model=NAME`: a pretrained network's vector for a clip.
 
 networks.py finds the network and its card. onnxruntime or ai_edge_litert (the extra
 embeddings) run it in the processes that compute the other features. Input is (windows,
@@ -247,8 +246,9 @@ class Network:
     shortest: int = 0
 
     def embed(self, y: Array) -> Array:
-        """(rows, frames) of a clip at the card's rate, cut into windows and pooled as
-        the card says; Impossible if the network refuses the input.
+        """(rows, 1) of a clip at the card's rate, cut into windows: the mean of their
+        vectors, or of layers mean, maximum and deviation of each channel. Impossible if
+        the network refuses the input.
         """
         windows = self.windows(y)
         axes = self.network.axes
@@ -268,14 +268,7 @@ class Network:
                 moments += [mean, rows.max(axis=0), np.sqrt(variance)]
             return np.concatenate(moments, dtype=np.float32)[:, None]
         vectors = np.concatenate([output for (output,) in parts])
-        mean = vectors.mean(axis=0)
-        pooled = {
-            "none": vectors.T,
-            "max": vectors.max(axis=0)[:, None],
-            "mean": mean[:, None],
-            "mean_std": np.concatenate([mean, vectors.std(axis=0)])[:, None],
-        }
-        return pooled[self.card.pooling]
+        return vectors.mean(axis=0)[:, None]
 
     def windows(self, y: Array) -> Array:
         """(windows, samples), or (windows, frames, bands) behind a front end.
@@ -323,18 +316,15 @@ def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
     """The embedding of a pretrained network: what it has learned from other sounds, as
     one vector.
 
-    Formula: the network's output, pooled over its windows as its card says; of inner
-      layers mean, maximum and deviation of each channel over map and windows
+    Formula: the mean of the network's output over its windows; of inner layers mean,
+      maximum and deviation of each channel over map and windows
     Changes with: whatever the network was trained to distinguish
     Ignores: whatever it was trained to ignore, often loudness and the room
-    Feature map: one column, or one for each window or frame if its card says so; its
-      rows have no order
+    Feature map: one column; its rows have no order
     """
     network = open_network(model, layers)
-    y = clip.y
-    if network.card.pooling != "none":
-        # the zeros behind a short clip would be pooled with its sound
-        y = np.trim_zeros(y, "b") if y.any() else y
+    # the zeros behind a short clip would be pooled with its sound
+    y = np.trim_zeros(clip.y, "b") if clip.y.any() else clip.y
     rate = network.card.sample_rate
     return network.embed(audio.resample(y, clip.sample_rate, rate))
 
@@ -411,15 +401,6 @@ def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
     return np.repeat(np.arange(1.0, len(rows) + 1), rows)
 
 
-def window_axis(
-    sample_rate: int, samples: int, *, model: str, layers: str = ""
-) -> NDArray[np.floating]:
-    """(vectors,) times (s) of their centres, evenly spread; 0 for a single one."""
-    silence = Clip.decoded(np.zeros(samples, np.float32), sample_rate)
-    count = embedding(silence, model=model, layers=layers).shape[1]
-    return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
-
-
 FEATURES["embedding"] = Feature(
     "embedding",
     embedding,
@@ -428,5 +409,5 @@ FEATURES["embedding"] = Feature(
     row_unit="layer",
     version=6,
     recorded=file_fingerprint,
-    frames=window_axis,
+    frames=None,
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +58,9 @@ FIRST_CONVOLUTION = "first convolution"
 LONGEST = 600  # seconds of a window
 CARD = (
     "expected a sample_rate of 100 to 1,000,000, a window and a hop of at most"
-    f" {LONGEST} seconds, a positive scale, the name of an output, a pooling of mean,"
-    " max, mean_std, none; of a front_end the name of an .onnx or .tflite file in the"
-    " same folder, a window of 1 frame or more, a hop, a scale other than 0"
+    f" {LONGEST} seconds, a positive scale, the name of an output; of a front_end the"
+    " name of an .onnx or .tflite file in the same folder, a window of 1 frame or more,"
+    " a hop, a scale other than 0"
 )
 
 
@@ -97,7 +97,6 @@ class NetworkCard:
     window: float = 0.0
     hop: float = 0.0
     front_end: FrontEnd | None = None
-    pooling: Literal["mean", "max", "mean_std", "none"] = "mean"
     scale: float = 1.0
     output: str = ""
     layers: str = ""
