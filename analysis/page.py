@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -17,17 +18,20 @@ from markupsafe import Markup, escape
 
 from featurestack import __path__
 from featurestack.analysis import sentences
-from featurestack.analysis.figures import FIGURES, FigureWriter, SavedFigure
+from featurestack.analysis.figures import FIGURES, SavedFigure, write_figure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.report_tables import CLASS_COLUMNS, format_p
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.run_arrays import Problem
 from featurestack.base import quantities
-from featurestack.compare.scores import Estimate
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import listed
+from featurestack.compare.scores import ACCURACY, Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder
 
+PAGE = "index.html"
 UNKNOWN = "–"
 # signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
@@ -88,17 +92,55 @@ class Section:
 
 
 @dataclass(eq=False)
-class Page:
-    """A report's page: what its sections are made from, and the sections."""
+class Report:
+    """A report: what it is made from, its sections and its figures. Printed, it has the
+    lines of the command.
+    """
 
     job: ReportJob
-    writer: FigureWriter
+    own: OwnFiles  # those of the report's folder
     found: Findings
     cache: Cache | None
     features: Sequence[str]  # cached and readable
     sections: list[Section] = field(default_factory=list)
+    drawn: dict[str, SavedFigure] = field(default_factory=dict)  # stem -> figure
     next_command: str = ""  # '' if nothing is left to do
     methods: str = ""  # a paragraph for a paper, '' without one
+    documents: Sequence[str] = ()  # files for papers
+
+    @property
+    def page(self) -> Path:
+        """The HTML file."""
+        return self.job.folder / PAGE
+
+    @property
+    def headline(self) -> str:
+        """The finding in one sentence, or two."""
+        return sentences.headline(self.found)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Warnings and problems."""
+        problems = [f"{listed(runs)}: {text}" for text, runs in self.reasons.items()]
+        return [*self.found.warnings.values(), *problems]
+
+    @property
+    def lines(self) -> list[str]:
+        """Facts, page, document and next command; a path in this folder is short."""
+        page, here = self.page.resolve(), Path.cwd()
+        place = page.relative_to(here) if page.is_relative_to(here) else page
+        paper = " and ".join(str(self.job.folder / name) for name in self.documents)
+        lines = {"report: ": place, "paper:  ": paper, "next:   ": self.next_command}
+        facts = [f"  {label}: {text}" for label, text in self.facts.items()]
+        return facts + [f"{word}{text}" for word, text in lines.items() if text]
+
+    def __repr__(self) -> str:
+        return "\n".join([self.headline, *self.remarks, *self.lines])
+
+    @property
+    def whole(self) -> bool:
+        """False if anything damaged was left out."""
+        return not any(problem.kind == "damaged" for problem in self.problems)
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
@@ -136,12 +178,24 @@ class Page:
         """The runs whose settings the page shows, so that names link to them."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
 
+    def draw(self, name: str, stem: str, data: Mapping[str, Any]) -> None:
+        """Draw a figure and write its files, which are called `stem`."""
+        words = {"unit": self.found.unit, "score": ACCURACY.heading}
+        if self.found.main:
+            words["score"] = self.found.main.metric.heading
+        print_too = self.job.for_print
+        self.drawn[stem] = write_figure(
+            self.own, name, stem, data, for_print=print_too, **words
+        )
+
     def figures(self, section: str) -> list[SavedFigure]:
         """The figures that a section of the page shows."""
-        saved = self.writer.saved.values()
-        entries = [(own, FIGURES[own.name]) for own in saved]
-        shown = [own for own, entry in entries if not entry.print_only]
-        return [own for own in shown if FIGURES[own.name].section == section]
+        shown = [
+            name
+            for name, figure in FIGURES.items()
+            if figure.section == section and not figure.print_only
+        ]
+        return [figure for figure in self.drawn.values() if figure.name in shown]
 
     def has(self, template: str) -> bool:
         return any(own.template == template for own in self.sections)
@@ -178,7 +232,7 @@ def environment() -> jinja2.Environment:
         "plural": quantities.counted,
         "several": quantities.plural,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
-        "listed": quantities.listed,
+        "listed": listed,
         "slug": slug,
         "breakable": breakable,
     }

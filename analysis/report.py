@@ -5,69 +5,31 @@ Nothing is trained, and nothing is written outside the report's folder.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from featurestack.analysis.clips import readable_cache
-from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import findings
-from featurestack.analysis.page import Page, ReportJob, render
-from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.page import PAGE, Report, ReportJob, render
 from featurestack.analysis.run_arrays import Problem, load_runs
 from featurestack.analysis.sections import add_sections
-from featurestack.analysis.sentences import headline
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.base.quantities import listed
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
-from featurestack.compare.scores import ACCURACY
 from featurestack.features_cache.index_file import read_check
 from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today
 
-PAGE = "index.html"
 # a report's row of the list, and the folder of its runs
 SUMMARY = ".report.json"
 LISTED = ".reports.json"  # the record of the list of reports
 COMPARISON = "tables/comparison.csv"
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
-
-
-@dataclass(frozen=True)
-class Built:
-    """A report's place and lines."""
-
-    page: Path
-    headline: str
-    remarks: list[str]
-    next_command: str
-    whole: bool  # False if anything damaged was left out
-    chance: bool  # nothing is clearly better than chance
-    best: str  # name of the best run, '' without one
-    facts: Mapping[str, str]  # label -> number of the first screen
-    leads: Mapping[str, str]  # heading -> sentences of the sections
-    paper: Sequence[str] = ()  # the document and the table for papers
-    of_check: int = 0  # number of the first remarks, which `check` prints too
-
-    @property
-    def lines(self) -> list[str]:
-        """Facts, page, document and next command; a path in this folder is short."""
-        page, here = self.page.resolve(), Path.cwd()
-        place = page.relative_to(here) if page.is_relative_to(here) else page
-        paper = " and ".join(self.paper)
-        lines = {"report: ": place, "paper:  ": paper, "next:   ": self.next_command}
-        facts = [f"  {label}: {text}" for label, text in self.facts.items()]
-        return facts + [f"{word}{text}" for word, text in lines.items() if text]
-
-    def __repr__(self) -> str:
-        return "\n".join([self.headline, *self.remarks, *self.lines])
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -77,7 +39,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def build_report(job: ReportJob) -> Built:
+def build_report(job: ReportJob) -> Report:
     """Make the report of one dataset."""
     kept = read_summary(job.folder)
     place = os.path.relpath(job.runs_folder, job.folder)  # holds if both are moved
@@ -108,15 +70,12 @@ def build_report(job: ReportJob) -> Built:
         old_runs=len(job.runs) - len(runs),
         unnamed=max(unnamed, 0),
     )
-    heading = found.main.metric.heading if found.main else ACCURACY.heading
-    words = {"unit": found.unit, "score": heading}
-    writer = FigureWriter(own, for_print=job.for_print, **words)
-    page = Page(job, writer, found, cache, features)
-    add_sections(page)
-    page.next_command = next_command(page)
+    report = Report(job, own, found, cache, features)
+    add_sections(report)
+    report.next_command = next_command(report)
     compared = own.hashes.get(COMPARISON)
-    built = write(page)
-    row: dict[str, Any] = {"finding": headline(found)}  # in the list of reports
+    write(report)
+    row: dict[str, Any] = {"finding": report.headline}  # in the list of reports
     if found.main:
         score = found.best.score
         row["accuracy"] = score.value
@@ -125,7 +84,7 @@ def build_report(job: ReportJob) -> Built:
         row |= {"clips": len(found.best.run.clip_ids), "score": found.score}
     kept = {"listed": row} | ({"runs": place} if job.runs else {})
     own.write({SUMMARY: json.dumps(kept)})
-    if not writer.for_print:  # a plain report leaves those files as they are
+    if not job.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
         if "latex/main.tex" in own.hashes and own.hashes.get(COMPARISON) != compared:
             tell(
@@ -138,24 +97,26 @@ def build_report(job: ReportJob) -> Built:
             " the new one"
         )
     list_reports(job.reports)
-    return built
+    return report
 
 
-def next_command(page: Page) -> str:
+def next_command(report: Report) -> str:
     """The command that predicts new audio by the recommended or the best run; without
     runs the one that trains; '' if there is nothing to predict or to train with.
     """
-    job, found = page.job, page.found
-    names = [section.recommended for section in page.sections]
+    job, found = report.job, report.found
+    names = [section.recommended for section in report.sections]
     names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
     best = next(filter(None, names), "")
     if best and found.main:
         run = job.runs_folder / found.main.best.dataset / best
         return make_command("predict", "AUDIO=FILE", f"RUN={run}")
-    if found.runs or not page.features:
+    if found.runs or not report.features:
         return ""
     words = without(job.given, "RUN")
-    return make_command("train", *words, f"FEATURES={page.features[0]}", "MODEL=ridge")
+    return make_command(
+        "train", *words, f"FEATURES={report.features[0]}", "MODEL=ridge"
+    )
 
 
 def list_reports(reports: Path) -> None:
@@ -173,27 +134,11 @@ def list_reports(reports: Path) -> None:
     OwnFiles(reports, LISTED).write({PAGE: html})
 
 
-def write(page: Page) -> Built:
+def write(report: Report) -> None:
     """Write the tables, the documents of a paper and the page."""
-    writer, found = page.writer, page.found
-    texts = {f"tables/{name}.csv": as_csv(table) for name, table in page.tables.items()}
-    writer.own.write(texts, durable=False)
-    documents: Sequence[str] = ()  # files for papers
-    if page.job.for_print and found.runs:
-        documents = object_at(OPTIONS["paper"])(page)
-    writer.own.write({PAGE: render(page=page, f=found)})
-    remarks = [*found.warnings.values()]
-    remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
-    return Built(
-        page=page.job.folder / PAGE,
-        headline=headline(found),
-        remarks=remarks,
-        next_command=page.next_command,
-        whole=not any(problem.kind == "damaged" for problem in page.problems),
-        chance=found.chance,
-        best=found.best.name if found.ranked else "",
-        facts=page.facts,
-        leads=page.leads,
-        paper=[str(page.job.folder / name) for name in documents],
-        of_check=sum(WARNINGS[code].of_check for code in found.warnings),
-    )
+    own, found = report.own, report.found
+    tables = report.tables.items()
+    own.write({f"tables/{n}.csv": as_csv(table) for n, table in tables}, durable=False)
+    if report.job.for_print and found.runs:
+        report.documents = object_at(OPTIONS["paper"])(report)
+    own.write({PAGE: render(page=report, f=found)})

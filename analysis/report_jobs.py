@@ -206,10 +206,10 @@ def analysis(options: AnalysisOptions) -> int:
 
     whole = True
     for job in jobs(options):
-        built = build_report(job)
-        for remark in built.remarks:
+        report = build_report(job)
+        for remark in report.remarks:
             print(f"  {remark}")
-        print(f"{job.dataset}: {built.headline}")
-        print("\n".join(built.lines))
-        whole &= built.whole
+        print(f"{job.dataset}: {report.headline}")
+        print("\n".join(report.lines))
+        whole &= report.whole
     return status_of(whole)

@@ -25,7 +25,7 @@ from featurestack.analysis.figures import (
     is_far,
 )
 from featurestack.analysis.findings import Ranked
-from featurestack.analysis.page import SHOWN_RUNS, Page, Section
+from featurestack.analysis.page import SHOWN_RUNS, Report, Section
 from featurestack.analysis.report_tables import (
     SCORE_COLUMNS,
     accuracy_by_recording,
@@ -57,9 +57,9 @@ FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are
 SETS_IN_CLASSES = 6  # columns of the table of classes
 
 
-def first_screen(page: Page) -> Section:
+def first_screen(report: Report) -> Section:
     """The headline, its chart, and the errors of the best run."""
-    found, cache = page.found, page.cache
+    found, cache = report.found, report.cache
     synthetic = any(run.config.synthetic for run in found.runs)
     values: dict[str, object] = {
         "facts": data_facts(cache, found.runs) if cache else {},
@@ -68,7 +68,7 @@ def first_screen(page: Page) -> Section:
     if not found.main:
         return Section("first_screen", "", values=values)
     best = found.best.run
-    charts = (section.chart for section in page.sections if section.chart)
+    charts = (section.chart for section in report.sections if section.chart)
     chart = next(charts, None) or [
         (own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
@@ -82,7 +82,9 @@ def first_screen(page: Page) -> Section:
     values |= {"chart": chart, "ticks": ticks}
     if not best.metric.multilabel:
         matrix = confusion_by_category(best)
-        browser = next(own.values for own in page.sections if own.template == "errors")
+        browser = next(
+            own.values for own in report.sections if own.template == "errors"
+        )
         values |= {
             "confusion": matrix["counts"],
             "classes": matrix["classes"],
@@ -93,9 +95,9 @@ def first_screen(page: Page) -> Section:
     return Section("first_screen", "", values=values)
 
 
-def comparison(page: Page) -> Section:
+def comparison(report: Report) -> Section:
     """The runs next to each other."""
-    found = page.found
+    found = report.found
     assert found.main, "runs that are compared have a ranking"
     costs = [own.cost for own in found.every]
     scores = [own.scores for own in found.ranked]
@@ -114,11 +116,11 @@ def comparison(page: Page) -> Section:
     return Section("comparison", "Comparison", values=values)
 
 
-def classes(page: Page) -> Section | None:
+def classes(report: Report) -> Section | None:
     """The classes of the best run, and each class's score by the best run and the
     feature sets of one model.
     """
-    found = page.found
+    found = report.found
     assert found.main, "classes are those of a ranking"
     metric = found.main.metric
     others = [own for own in found.alike or found.ranked if own is not found.best]
@@ -143,25 +145,25 @@ def known(value: object) -> bool:
     return value != "" and bool(pd.notna(value))
 
 
-def recordings(page: Page) -> Section | None:
+def recordings(report: Report) -> Section | None:
     """The accuracy of each recording, if they are few and have several clips."""
-    main = page.found.main
+    main = report.found.main
     if main is None or main.metric.multilabel:
         return None
-    if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
+    if report.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
         return None
     table = accuracy_by_recording(main, SHOWN_RUNS)
     return Section(
         "recordings",
-        plural(page.found.group),
+        plural(report.found.group),
         tables={"accuracy_by_recording": table},
         values={"few_clips": FEW_CLIPS},
     )
 
 
-def error_browser(page: Page) -> Section:
+def error_browser(report: Report) -> Section:
     """The error browser: clips, their images and audio."""
-    runs, cache = page.found.runs, page.cache
+    runs, cache = report.found.runs, report.cache
     difficulty = clip_difficulty(runs)
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
@@ -172,29 +174,29 @@ def error_browser(page: Page) -> Section:
     audio: dict[str, str] = {}
     if cache:
         wanted = [*dict.fromkeys([*examples, *wrong])]
-        audio = clip_audio(cache, clips, wanted, page.job.folder)
+        audio = clip_audio(cache, clips, wanted, report.job.folder)
         sets = [run.features for run in runs if run.trained]
-        shown = features_to_show(cache, page.features, sets)
+        shown = features_to_show(cache, report.features, sets)
         images = thumbnails(cache, shown, clips)
     data = browser_data(runs, difficulty, shown, audio)
     values: dict[str, object] = {
         "audio": audio,
         "wrong": wrong,
         "images": images,
-        "browser": {"group": page.found.group, **data},
+        "browser": {"group": report.found.group, **data},
         "confusion": confusion_by_category(runs[0])["counts"],
     }
     return Section("errors", "Errors", values=values)
 
 
-def errors_of_tags(page: Page) -> Section:
+def errors_of_tags(report: Report) -> Section:
     """The clips on which the best run errs most, with their audio."""
-    best = page.found.runs[0]
+    best = report.found.runs[0]
     table = error_table(best)
     clips = [*dict.fromkeys(table["clip_id"])]
     audio = {}
-    if page.cache:
-        audio = clip_audio(page.cache, clips, clips, page.job.folder)
+    if report.cache:
+        audio = clip_audio(report.cache, clips, clips, report.job.folder)
     return Section(
         "tag_errors",
         "Errors",
@@ -203,15 +205,15 @@ def errors_of_tags(page: Page) -> Section:
     )
 
 
-def runs(page: Page) -> Section:
+def runs(report: Report) -> Section:
     """The facts and settings of the best runs."""
-    found = page.found
+    found = report.found
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in found.runs
         if not run.metric.multilabel
     }
-    given = without(page.job.given, "RUN")
+    given = without(report.job.given, "RUN")
     shown = []
     for own in found.every[:SHOWN_RUNS]:
         # '' if run.json has no command
@@ -261,15 +263,15 @@ def run_facts(own: Ranked) -> dict[str, str]:
     return {heading: text for heading, text in facts.items() if text}
 
 
-def data(page: Page) -> Section | None:
+def data(report: Report) -> Section | None:
     """The dataset: facts, and the clips of each class and fold."""
-    if page.cache is None:
+    if report.cache is None:
         return None
     return Section(
         "data",
         "Data",
-        tables={"clips": clips_by_fold(page.cache)},
-        values={"data_facts": data_facts(page.cache, page.found.runs)},
+        tables={"clips": clips_by_fold(report.cache)},
+        values={"data_facts": data_facts(report.cache, report.found.runs)},
     )
 
 
@@ -281,43 +283,47 @@ SUBJECTS = {
 }
 
 
-def add_sections(page: Page) -> None:
+def add_sections(report: Report) -> None:
     """Make all sections of the page, in their order."""
-    found = page.found
+    found = report.found
     made: list[Section | None] = []
     if found.main:
         multilabel = found.main.metric.multilabel
         made = [
-            comparison(page),
-            classes(page),
-            recordings(page),
+            comparison(report),
+            classes(report),
+            recordings(report),
             Section("ablations", "Ablations") if found.gains else None,
-            error_browser(page) if not multilabel else None,
-            errors_of_tags(page) if multilabel else None,
-            runs(page),
+            error_browser(report) if not multilabel else None,
+            errors_of_tags(report) if multilabel else None,
+            runs(report),
         ]
-    folders = {page.job.runs_folder / page.job.dataset}
+    folders = {report.job.runs_folder / report.job.dataset}
     folders |= {folder.path.parent for run in found.runs for folder in run.folders}
     for name, (place, files) in SUBJECTS.items():
         if files and any(any(folder.glob(files)) for folder in folders):
             try:
-                made.append(object_at(place)(page))
+                made.append(object_at(place)(report))
             except RequestError as error:  # its file is damaged
                 problem = Problem(name, str(error), "damaged")
                 made.append(Section("", "", problems=[problem]))
-    made.append(data(page))
+    made.append(data(report))
     if found.main:
         made.append(Section("method", "Method"))
-    again = make_command("analysis", *page.job.given)
+    again = make_command("analysis", *report.job.given)
     made.append(Section("files", "Files", values={"again": again}))
-    page.sections += [section for section in made if section]
-    page.sections.insert(0, first_screen(page))
-    figures = [each for own in page.sections for each in figures_of(page, own.template)]
+    report.sections += [section for section in made if section]
+    report.sections.insert(0, first_screen(report))
+    figures = [
+        each for own in report.sections for each in figures_of(report, own.template)
+    ]
     for name, stem, arrays in progress(figures, label="drawing", unit="figures"):
-        page.writer.write(name, stem, **arrays)
+        report.draw(name, stem, arrays)
 
 
-def figures_of(page: Page, section: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+def figures_of(
+    report: Report, section: str
+) -> list[tuple[str, str, Mapping[str, Any]]]:
     """The figures of a section, each with the stem of its files and its data; those of
     an extra are entered with it.
     """
@@ -325,6 +331,6 @@ def figures_of(page: Page, section: str) -> list[tuple[str, str, Mapping[str, An
         (name, stem, arrays)
         for name, figure in FIGURES.items()
         if section and figure.section == section
-        if page.writer.for_print or not figure.print_only
-        for stem, arrays in figure.data(page).items()
+        if report.job.for_print or not figure.print_only
+        for stem, arrays in figure.data(report).items()
     ]

@@ -7,8 +7,8 @@ where the tests find it, with its caption, the section of the report that shows 
 the function that takes its data from the page. Probabilities and rates are given from 0
 to 1.
 
-The FigureWriter of a report draws the figures of its sections. The page shows SVG;
-papers also get PDF, and PNG at 300 dpi, 85 and 175 mm wide.
+A report draws the figures of its sections. The page shows SVG; papers also get PDF, and
+PNG at 300 dpi, 85 and 175 mm wide.
 
 Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
 kinds of colour blindness.
@@ -300,45 +300,36 @@ def element(svg: str, shown: str, caption: str) -> str:
     )
 
 
-class FigureWriter:
-    """Draws figures into the folder `figures` among `own` files.
+def write_figure(
+    own: OwnFiles,
+    name: str,
+    stem: str,
+    data: Mapping[str, Any],
+    *,
+    for_print: bool = False,
+    unit: str = "source recording",
+    score: str = "Accuracy",
+) -> SavedFigure:
+    """Draw the figure `name` into the folder `figures`, as files called `stem`.
 
     `for_print` adds PDF and PNG; `unit` and `score` replace "source recording" and
-    "Accuracy" in captions.
+    "Accuracy" in the caption.
     """
-
-    def __init__(
-        self,
-        own: OwnFiles,
-        *,
-        for_print: bool = False,
-        unit: str = "source recording",
-        score: str = "Accuracy",
-    ) -> None:
-        self.own = own
-        self.for_print = for_print
-        self.unit = unit
-        self.score = score
-        self.saved: dict[str, SavedFigure] = {}  # stem -> figure
-
-    def write(self, name: str, stem: str = "", /, **data: Any) -> None:
-        """Draw the figure `name`; its files are called `stem`, by default `name`."""
-        stem = stem or name
-        names = [f"{stem}.svg", f"{stem}-{PHONE}.svg"]
-        if self.for_print:
-            names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
-            names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
-        files = tuple(self.own.folder / FOLDER / file for file in names)
-        contents = [content_of(name, file, data) for file in files]
-        written = {f"{FOLDER}/{file}": text for file, text in zip(names, contents)}
-        self.own.write(written, durable=False)
-        caption = FIGURES[name].caption.replace("source recording", self.unit)
-        caption = caption.replace("Accuracy", self.score)
-        html = "".join(
-            element(svg.decode(), shown, caption)
-            for svg, shown in zip(contents, ("page", PHONE))
-        )
-        self.saved[stem] = SavedFigure(name, caption, stem, files, html)
+    names = [f"{stem}.svg", f"{stem}-{PHONE}.svg"]
+    if for_print:
+        names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
+        names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
+    files = tuple(own.folder / FOLDER / file for file in names)
+    contents = [content_of(name, file, data) for file in files]
+    written = {f"{FOLDER}/{file}": text for file, text in zip(names, contents)}
+    own.write(written, durable=False)
+    caption = FIGURES[name].caption.replace("source recording", unit)
+    caption = caption.replace("Accuracy", score)
+    html = "".join(
+        element(svg.decode(), shown, caption)
+        for svg, shown in zip(contents, ("page", PHONE))
+    )
+    return SavedFigure(name, caption, stem, files, html)
 
 
 def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:

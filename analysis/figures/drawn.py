@@ -37,7 +37,7 @@ from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 
 if TYPE_CHECKING:
-    from featurestack.analysis.page import Page
+    from featurestack.analysis.page import Report
     from featurestack.analysis.run_arrays import Run
     from featurestack.compare.scores import Estimate
 
@@ -56,17 +56,17 @@ def intervals_of(
     return {stem: {"intervals": pd.DataFrame(table, columns=columns), **given}}
 
 
-def additions(page: Page) -> dict[str, dict[str, Any]]:
+def additions(report: Report) -> dict[str, dict[str, Any]]:
     """What each ablation gains; a model that all have is not named."""
-    gains = page.found.gains[:SETS_SHOWN]
+    gains = report.found.gains[:SETS_SHOWN]
     models = {gain.less.model for gain in gains}
     model = f" ({models.pop()})" if len(models) == 1 else ""
     steps = [(own.name.replace(model, ""), own.difference, own.clear) for own in gains]
-    return intervals_of(steps, "additions", label=f"points of {page.found.score}")
+    return intervals_of(steps, "additions", label=f"points of {report.found.score}")
 
 
-def accuracy_by_set(page: Page) -> dict[str, dict[str, Any]]:
-    found = page.found
+def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
+    found = report.found
     assert found.main, "runs that are compared have a ranking"
     bars = [
         (own.label, own.score, own.verdict != "no clear difference")
@@ -76,16 +76,16 @@ def accuracy_by_set(page: Page) -> dict[str, dict[str, Any]]:
     return intervals_of(bars, "accuracy_by_set", **given)
 
 
-def drawn_runs(page: Page) -> Sequence[Run]:
+def drawn_runs(report: Report) -> Sequence[Run]:
     """The runs that have figures: the best, or those in RUN=."""
-    runs = page.found.runs
-    return runs if page.job.of_chosen_runs else runs[:SHOWN_RUNS]
+    runs = report.found.runs
+    return runs if report.job.of_chosen_runs else runs[:SHOWN_RUNS]
 
 
-def learning_curves(page: Page) -> dict[str, dict[str, Any]]:
+def learning_curves(report: Report) -> dict[str, dict[str, Any]]:
     """Scores by epoch of each run that has several, means over its seeds."""
     curves = {}
-    for run in drawn_runs(page):
+    for run in drawn_runs(report):
         by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
         mean = by_epoch.mean().reset_index()
         if mean["epoch"].nunique() > 1:
@@ -96,10 +96,10 @@ def learning_curves(page: Page) -> dict[str, dict[str, Any]]:
     return curves
 
 
-def confusion_matrices(page: Page) -> dict[str, dict[str, Any]]:
+def confusion_matrices(report: Report) -> dict[str, dict[str, Any]]:
     return {
         f"{run.name}.confusion": confusion_by_category(run)
-        for run in drawn_runs(page)
+        for run in drawn_runs(report)
         if not run.metric.multilabel
     }
 

@@ -48,7 +48,7 @@ from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.run_folder import RunFolder, claim_run, configuration_score
 
 if TYPE_CHECKING:
-    from featurestack.analysis.report import Built
+    from featurestack.analysis.page import Report
     from featurestack.compare.scores import Estimate
     from featurestack.pipeline.extraction_request import Request
 
@@ -250,10 +250,9 @@ class Answer:
                  than chance. Its own score may be too high
     run          the run of the recommended set, as dataset/name, in `runs`
     alone        feature -> its own score by ridge, the best first
-    whole        False if a run or a part of the report failed
     """
 
-    built: "Built"
+    report: "Report"
     score: "Estimate"
     chosen: dict[int, str]
     recommended: str
@@ -261,7 +260,6 @@ class Answer:
     runs: Path
     alone: dict[str, float]
     lines: list[str]
-    whole: bool
 
     def __fspath__(self) -> str:
         if not self.run:
@@ -270,12 +268,17 @@ class Answer:
 
     @property
     def page(self) -> Path:
-        return self.built.page
+        return self.report.page
+
+    @property
+    def whole(self) -> bool:
+        """False if a run or a part of the report failed."""
+        return self.report.whole
 
     @property
     def headline(self) -> str:
         """The report's finding, in one sentence."""
-        return self.built.headline
+        return self.report.headline
 
     def __repr__(self) -> str:
         return "\n".join(self.lines)
@@ -296,6 +299,7 @@ def find_answer(options: AnswerOptions) -> Answer:
         jobs,
         refuse_users_folder,
     )
+    from featurestack.analysis.report_warnings import WARNINGS
     from featurestack.answers import choice
     from featurestack.checks import report as findings_table
     from featurestack.checks.dataset import findings_in
@@ -328,8 +332,9 @@ def find_answer(options: AnswerOptions) -> Answer:
         choice.keep_former(question.folder, cache, chosen)
         run = choice.train(options, question.folder, folds, chosen)
         (job,) = jobs(part_of(options, AnalysisOptions))
-        built = build_report(job)
-        remarks = built.remarks[built.of_check if checked else 0 :]
+        report = build_report(job)
+        of_check = sum(WARNINGS[code].of_check for code in report.found.warnings)
+        remarks = report.remarks[of_check if checked else 0 :]
         rows, here = read_failures(cache.folder), Path.cwd()
         failed = {Path(path) for _, path, feature, _ in rows if feature == WHOLE}
         damaged = [
@@ -342,32 +347,32 @@ def find_answer(options: AnswerOptions) -> Answer:
                 " remove them (and their rows of a table), then repeat the answer"
             )
             remarks = [*remarks, text]
-            built = replace(built, next_command=f"rm {shlex.join(damaged)}")
-        return conclude(question.name, chosen, run, built, remarks)
+            report.next_command = f"rm {shlex.join(damaged)}"
+        return conclude(question.name, chosen, run, report, remarks)
 
 
 def conclude(
-    name: str, chosen: Choice, run: RunFolder, built: "Built", remarks: Sequence[str]
+    name: str, chosen: Choice, run: RunFolder, report: "Report", remarks: Sequence[str]
 ) -> Answer:
     """The findings on the dataset `name`, after its report was built."""
     score = configuration_score([run])
     lines = []
-    if built.best != run.name:
+    found = report.found
+    if not found.ranked or found.best.name != run.name:
         lines.append(f"{name}: {run.config.features}: {score}")
-    lines.append(f"{name}: {built.headline}")
+    lines.append(f"{name}: {report.headline}")
     lines += [f"  {remark}" for remark in remarks]
-    lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
-    lines += built.lines
+    leads = report.leads
+    lines += [leads[heading] for heading in LEADS if heading in leads]
+    lines += report.lines
     own = run.config.members[0] if run.config.members else run.name
-    chance = built.chance
     return Answer(
-        built=built,
+        report=report,
         score=score,
         chosen=dict(zip(run.config.folds, chosen.sets)),
-        recommended="" if chance else chosen.recommended,
-        run="" if chance else f"{name}/{own}",
+        recommended="" if found.chance else chosen.recommended,
+        run="" if found.chance else f"{name}/{own}",
         runs=run.path.parent.parent,
         alone={name: chosen.estimates[name] for name in chosen.candidates},
         lines=lines,
-        whole=built.whole,
     )

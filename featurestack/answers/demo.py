@@ -98,12 +98,12 @@ def demo(options: DemoOptions) -> int:
         tell(", ".join(f"{run.name} {configuration_score([run])}" for run in runs))
     with step(options, "analysis", "data", "runs", "reports") as (given, tell):
         (job,) = jobs(AnalysisOptions(**given))
-        built = build_report(job)
-        tell(f"tables, figures and a page in {built.page.parent}")
+        report = build_report(job)
+        tell(f"tables, figures and a page in {report.page.parent}")
     print()
-    for remark in built.remarks:
+    for remark in report.remarks:
         print(f"  {remark}")
-    print(f"{DATASET}: {built.headline} These are synthetic data.")
-    print(*(line for line in built.lines if line.startswith("report:")), sep="\n")
+    print(f"{DATASET}: {report.headline} These are synthetic data.")
+    print(*(line for line in report.lines if line.startswith("report:")), sep="\n")
     print(f"next:   {make_command('answer', 'DATASET=my sounds')}{OWN}")
-    return status_of(built.whole)
+    return status_of(report.whole)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.page import Page, Section
+from featurestack.analysis.page import Report, Section
 from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
@@ -29,29 +29,29 @@ NAMED = 6  # features that a sentence names
 # ---- the section
 
 
-def answer(page: Page) -> Section | None:
+def answer(report: Report) -> Section | None:
     """The sets that the folds chose, and each set's own score."""
-    answers = (run for run in page.found.runs if run.members)
+    answers = (run for run in report.found.runs if run.members)
     run = next(answers, None)  # the latest: a former one is in no main ranking
     if run is None:
         return None
     config = read_choice(run.folders[0].path)
-    chance = page.found.chance
+    chance = report.found.chance
     table = pd.DataFrame([*config.rows], columns=SET_COLUMNS)
     table = table.astype(dict.fromkeys(NUMBERS, float))
     table.insert(1, "network", table["features"].map(networks_in).map(listed))
     alone = table[~table["features"].str.contains("+", regex=False)]
     leads = {
         CHOSEN: chosen(config, chance=chance),
-        SINGLE: singles(alone, page.found.score),
+        SINGLE: singles(alone, report.found.score),
     }
     if config.together:
-        leads[TOGETHER] = alone_or_together(config, page.found.score)
+        leads[TOGETHER] = alone_or_together(config, report.found.score)
     folds = run.config.folds
     tables = {"chosen_sets": table}
     if config.classes:
         by_class = pd.DataFrame([*config.classes])
-        own = page.found.tables[f"{run.name}.classes"].set_index("class")["recall"]
+        own = report.found.tables[f"{run.name}.classes"].set_index("class")["recall"]
         by_class.insert(1, "the choice", by_class["class"].map(own))
         tables["chosen_classes"] = by_class
     return Section(
@@ -62,7 +62,7 @@ def answer(page: Page) -> Section | None:
         facts={} if chance else recommended(config),
         leads=leads,
         recommended="" if chance else config.recommended_run,
-        chart=chart(page.found, table) if run is page.found.best.run else (),
+        chart=chart(report.found, table) if run is report.found.best.run else (),
     )
 
 

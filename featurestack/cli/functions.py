@@ -23,7 +23,7 @@ from featurestack.predict.options import BundleOptions, VerifyOptions
 from featurestack.train.options import TrainOptions
 
 if TYPE_CHECKING:
-    from featurestack.analysis.report import Built
+    from featurestack.analysis.page import Report
     from featurestack.answers.answer import Answer
     from featurestack.features_cache.cache import Cache
     from featurestack.results.run_folder import RunFolder
@@ -168,7 +168,7 @@ def report(
     predictions: Path | str | Sequence[Path | str] = (),
     paper: bool = False,
     quiet: bool = False,
-) -> "Built":
+) -> "Report":
     """Write the report of a dataset's runs, as `make analysis` does.
 
     Parameters
@@ -182,7 +182,7 @@ def report(
 
     Returns
     -------
-    Built
+    Report
         `.page` is the HTML file, next to the folder `tables`; `.headline` is the
         finding in one sentence.
 

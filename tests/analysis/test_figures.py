@@ -15,8 +15,8 @@ from featurestack.analysis.figures import (
     FIGURES,
     PAPER,
     TEXT_WIDTH,
-    FigureWriter,
     drawing,
+    write_figure,
 )
 from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.base.own_files import NO_DATA, OwnFiles
@@ -132,10 +132,11 @@ def test_curves_are_means_over_folds_and_named():
 
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
-    writer = FigureWriter(OwnFiles(tmp_path, NO_DATA))
-    for stem in ("mel.confusion", "rms.confusion"):
-        writer.write("confusion_matrix", stem, **EXAMPLES["confusion_matrix"])
-    saved, other = writer.saved.values()
+    data = EXAMPLES["confusion_matrix"]
+    saved, other = (
+        write_figure(OwnFiles(tmp_path, NO_DATA), "confusion_matrix", stem, data)
+        for stem in ("mel.confusion", "rms.confusion")
+    )
     files = [file.name for file in saved.files]
     assert files == ["mel.confusion.svg", "mel.confusion-phone.svg"]
     assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬"))
@@ -151,8 +152,9 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
 def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(
     tmp_path,
 ):
-    writer = FigureWriter(OwnFiles(tmp_path, NO_DATA), for_print=True)
-    writer.write("learning_curves", **EXAMPLES["learning_curves"])
+    name = "learning_curves"
+    own = OwnFiles(tmp_path, NO_DATA)
+    write_figure(own, name, name, EXAMPLES[name], for_print=True)
     folder = tmp_path / "figures"
     content = (folder / "learning_curves.pdf").read_bytes()
     assert content.startswith(b"%PDF") and b"/Type3" not in content
@@ -166,9 +168,8 @@ def test_the_same_data_gives_the_same_file_and_one_that_the_user_changed_stays(
     tmp_path,
 ):
     def written(**given):
-        writer = FigureWriter(OwnFiles(tmp_path, NO_DATA))
-        writer.write("intervals", **INTERVALS | given)
-        saved = writer.saved["intervals"]
+        own, data = OwnFiles(tmp_path, NO_DATA), INTERVALS | given
+        saved = write_figure(own, "intervals", "intervals", data)
         return saved.html, saved.files[0].read_text()
 
     first = written()

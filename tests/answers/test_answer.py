@@ -106,7 +106,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole_answer):
     assert found.score.low <= found.score.value <= found.score.high
     assert fs.run(found).config.features == found.recommended
     assert (
-        f"predict AUDIO=FILE RUN={found.runs / found.run}" in found.built.next_command
+        f"predict AUDIO=FILE RUN={found.runs / found.run}" in found.report.next_command
     )
     assert "Run the same command again to resume." in whole_answer.told
 

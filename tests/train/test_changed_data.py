@@ -231,7 +231,7 @@ def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     told = "1 older run is left out: its clips, labels, folds or values have changed"
     assert f"{told} since." in built.remarks
     table = pd.read_csv(built.page.parent / "tables" / "comparison.csv")
-    assert table["run"].tolist() == [new.name] == [built.best]
+    assert table["run"].tolist() == [new.name] == [built.found.best.name]
 
 
 @pytest.fixture

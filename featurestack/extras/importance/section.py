@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.figures import figure, row_height
 from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
-from featurestack.analysis.page import Page, Section
+from featurestack.analysis.page import Report, Section
 from featurestack.analysis.run_arrays import Run
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.json_content import digest
@@ -45,17 +45,17 @@ def make_importance(options: ImportanceOptions) -> None:
     print(report_line(options))
 
 
-def importance(page: Page) -> Section | None:
+def importance(report: Report) -> Section | None:
     """The last call of `make importance`."""
-    path = page.job.runs_folder / page.job.dataset / FOLDER
+    path = report.job.runs_folder / report.job.dataset / FOLDER
     if not (path / FILE).is_file():
         return None
     shown = read_importance(path)
-    tables, found = shown.tables, page.found
+    tables, found = shown.tables, report.found
     losses = tables["features"].query("measure == 'lost'")
     sentences = what_matters(shown)
     if found.main and not is_of(shown, found.main.best):
-        words = [*without(page.job.given, "RUN")]
+        words = [*without(report.job.given, "RUN")]
         words.append(f"FEATURES={' '.join(shown.features)}")
         command = make_command("importance", *words)
         sentences.append(
@@ -89,16 +89,16 @@ def is_of(measured: Importance, run: Run) -> bool:
 # ---- figures
 
 
-def losses_of(page: Page) -> dict[str, dict[str, Any]]:
-    losses = page.tables["importance_features"].query("measure == 'lost'")
+def losses_of(report: Report) -> dict[str, dict[str, Any]]:
+    losses = report.tables["importance_features"].query("measure == 'lost'")
     if losses["low"].isna().all():
         return {}
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
     return {"importance": {"intervals": losses.rename(columns=columns)}}
 
 
-def losses_by_class(page: Page) -> dict[str, dict[str, Any]]:
-    classes = page.tables["importance_classes"].query("measure == 'lost'")
+def losses_by_class(report: Report) -> dict[str, dict[str, Any]]:
+    classes = report.tables["importance_classes"].query("measure == 'lost'")
     return {"importance_by_class": {"classes": classes}}
 
 

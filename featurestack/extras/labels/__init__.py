@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.analysis.clips import clip_audio
-from featurestack.analysis.page import Page, Section
+from featurestack.analysis.page import Report, Section
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell
@@ -96,12 +96,12 @@ def contradictions(probabilities: Floats, target: Ints) -> Ints:
     return order[difference[order] > 0]
 
 
-def suspects(page: Page) -> Section | None:
+def suspects(report: Report) -> Section | None:
     """The clips whose label the best run contradicts most."""
-    main = page.found.main
+    main = report.found.main
     if main is None or main.metric.multilabel:
         return None
-    best = page.found.best.run
+    best = report.found.best.run
     probabilities = best.probabilities.mean(axis=0)
     places = contradictions(probabilities, best.target)[:SUSPECTS]
     ids = best.clip_ids[places].tolist()
@@ -111,7 +111,7 @@ def suspects(page: Page) -> Section | None:
         table[name] = np.array(best.classes)[numbers[places]]
         table[f"of_{name}"] = probabilities[places, numbers[places]]
     audio = {}
-    if page.cache:
-        audio = clip_audio(page.cache, ids, ids, page.job.folder, AUDIO)
+    if report.cache:
+        audio = clip_audio(report.cache, ids, ids, report.job.folder, AUDIO)
     values = {"audio": audio, "suspects": table}
     return Section("suspects", "Labels to check", {"suspects": table}, values)

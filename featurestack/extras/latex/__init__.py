@@ -12,7 +12,7 @@ from pathlib import Path
 
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.page import Page, render
+from featurestack.analysis.page import Report, render
 from featurestack.analysis.run_arrays import Run, differing_options
 from featurestack.base import VERSION
 from featurestack.base.own_files import OwnFiles
@@ -172,13 +172,13 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     return " ".join(text.split())
 
 
-def write_paper(page: Page) -> Sequence[str]:
+def write_paper(report: Report) -> Sequence[str]:
     """Write the files for papers, and give the page its paragraph of methods; what an
     author opens first.
     """
-    page.methods = methods_text(page.found, page.cache)
-    figures = [*page.writer.saved.values()]
-    write_document(page.writer.own, page.found, figures, page.methods)
+    report.methods = methods_text(report.found, report.cache)
+    figures = [*report.drawn.values()]
+    write_document(report.own, report.found, figures, report.methods)
     return DOCUMENTS
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.page import Page, Section
+from featurestack.analysis.page import Report, Section
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.options import Auto, report_line
@@ -255,8 +255,8 @@ def make_stress(options: StressOptions) -> None:
     print(report_line(replace(options, dataset=options.dataset or run.dataset)))
 
 
-def stress_section(page: Page) -> Section | None:
-    folders = [folder for run in page.found.runs for folder in run.folders]
+def stress_section(report: Report) -> Section | None:
+    folders = [folder for run in report.found.runs for folder in run.folders]
     measured = [(folder, read_stress(folder)) for folder in folders]
     stressed = [(folder, changes) for folder, changes in measured if changes]
     tables = [stress_table(folder, changes) for folder, changes in stressed]
