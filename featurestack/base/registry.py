@@ -22,7 +22,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from featurestack.base import DEFINING, LOADED
@@ -134,8 +134,8 @@ def object_at(place: str) -> Any:
 def code_digest(defined: Callable[..., object]) -> str:
     """A short hash of what a user's function or class says, and of what it reaches in
     its file (functions, constants, modules beside it), without comments, layout and
-    docstrings; RequestError without a source, as in Python's own shell. Empty for the
-    product's own, whose versions change with their values.
+    docstrings; of its byte code where there is no source, as in Python's own shell.
+    Empty for the product's own, whose versions change with their values.
     """
     if defined.__module__.startswith("featurestack."):
         return ""
@@ -145,10 +145,9 @@ def code_digest(defined: Callable[..., object]) -> str:
         beside = Path(inspect.getsourcefile(defined) or "").parent
         text = "\n".join([plain_source(tree), *reached(tree, file, beside)])
     except (OSError, TypeError, SyntaxError):
-        raise RequestError(
-            f"the source of {defined.__name__} cannot be read: write it into a file or"
-            " a notebook"
-        ) from None
+        own = vars(defined).values() if isinstance(defined, type) else [defined]
+        codes = [each.__code__ for each in own if inspect.isfunction(each)]
+        text = "\n".join(map(_byte_code, codes))
     return hashlib.sha256(text.encode()).hexdigest()[:CODE_DIGITS]
 
 
@@ -203,6 +202,17 @@ def reached(tree: ast.AST, file: ast.Module, beside: Path) -> list[str]:
             if path.is_file():
                 texts.append(path.read_text("utf-8"))
     return texts
+
+
+def _byte_code(code: CodeType) -> str:
+    """The instructions of a function and of the functions inside it, without line
+    numbers.
+    """
+    parts = [code.co_code.hex(), *code.co_names]
+    for constant in code.co_consts:
+        inner = isinstance(constant, CodeType)
+        parts.append(_byte_code(constant) if inner else repr(constant))
+    return " ".join(parts)
 
 
 def refuse_positional(function: Callable[..., object]) -> None:
