@@ -152,13 +152,9 @@ class ModelsOptions(Options):
     model: str = option("", "model whose layers are shown, with its options")
 
 
-class ListOptions(DatasetOptions):
+class ListOptions(RunsOptions, DatasetOptions):
     """Runs with their scores, the newest last."""
 
-    example = 'RUNS="anna ben clara"'
+    example = "DATASET=esc10"
 
-    runs: str = option(
-        "runs",
-        "folder of run folders, or several folders, each a run or a folder of runs",
-    )
     dataset: str = option("", "dataset of the runs; by default all")

@@ -1,13 +1,10 @@
 """`make runs` and `make remove`: list and delete runs."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from featurestack.base.errors import RequestError
-from featurestack.base.files import is_closed
 from featurestack.base.own_files import RECORD, OwnFiles
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
@@ -34,29 +31,26 @@ def list_runs(options: ListOptions) -> int:
     """The command `runs`: list the runs, the newest last, without those of the folds of
     an answer. Return 1 if a run cannot be read; it is named after the list.
     """
+    dataset, _ = find_cache(options.dataset, options.data, options.name)
+    runs = find(options.runs)
+    other = of_other_data(runs, options.data)
     rows: dict[RunFolder, tuple[float, tuple[str, ...]]] = {}
     problems: dict[str, None] = {}
-    dataset, _ = find_cache(options.dataset, options.data, options.name)
-    for folder in run_folders(options.runs):
-        runs = runs_in(folder)
-        if not runs:
-            tell(f"no runs in {folder}")
-        other = of_other_data(runs, options.data)
-        for run in runs:
-            try:
-                if dataset in ("", run.config.dataset):
-                    written = (run.path / "run.json").stat().st_mtime
-                    rows[run] = written, row_of(run, older=run in other)
-            except (RequestError, OSError) as error:
-                problems[str(error)] = None
+    for run in runs:
+        try:
+            if dataset in ("", run.config.dataset):
+                begun = (run.path / "run.json").stat().st_mtime
+                rows[run] = begun, row_of(run, older=run in other)
+        except (RequestError, OSError) as error:
+            problems[str(error)] = None
     hidden = [rows[run][1] for run in only_of_folds([*rows])]
     if shown := [row for _, row in sorted(rows.values()) if row not in hidden]:
         several = any(age for *_, age in shown)  # else nothing is told apart
         columns = len(HEADER) if several else len(HEADER) - 1
         print(text_table([row[:columns] for row in shown], HEADER[:columns]))
         tell_about(shown, hidden)
-    elif dataset and runs:
-        tell(f"no runs of {dataset} in {options.runs}")
+    elif not problems:
+        tell(f"no runs{dataset and f' of {dataset}'} in {options.runs}")
     for problem in problems:
         tell(problem)
     return int(bool(problems))
@@ -90,32 +84,6 @@ def tell_about(
     if older:
         runs = counted(older, "run")
         print(f"older, {runs} in all: clips, labels, folds or values have changed")
-
-
-def run_folders(text: str) -> list[Path]:
-    """The folders in RUNS; RequestError if one of several is not there."""
-    if Path(text).exists():
-        return [Path(text)]
-    try:
-        folders = [Path(word) for word in shlex.split(text)]
-    except ValueError as error:
-        raise RequestError(f"RUNS={text}: {str(error).lower()}") from None
-    absent = [folder for folder in folders if not folder.is_dir()]
-    if absent and len(folders) > 1:
-        raise RequestError(f"RUNS={text}: there is no folder {absent[0]}")
-    return folders or [Path()]
-
-
-def runs_in(folder: Path) -> list[RunFolder]:
-    """The runs of a folder that is a run, holds runs, or holds datasets of runs,
-    including folders that may not be read.
-    """
-    if is_closed(folder) or (folder / "run.json").exists():
-        return [RunFolder(folder)]
-    places = [place for place in folder.glob("*") if is_closed(place)]
-    files = folder.glob("[!.]*/run.json")
-    places += [file.parent for file in files] or [run.path for run in find(folder)]
-    return [RunFolder(place) for place in sorted(places)]
 
 
 # ---- remove

@@ -73,7 +73,6 @@ FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss, which wait for the GPU
 CHECKPOINT_SECONDS = 2.0  # of training between two checkpoints of an unfinished fold
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-MANY_CLASSES = 1000  # fitting a linear model of so many takes minutes
 
 
 def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
@@ -343,11 +342,6 @@ class _ExactTrainer(Trainer):
             blocks=self.plan.blocks,
             class_weights=data.class_weights(),
         )
-        if len(self.plan.names) >= MANY_CLASSES:
-            tell(
-                f"fold {data.fold}: fitting {len(self.plan.names):,} classes to"
-                f" {len(x):,} clips; nothing is printed until that is done"
-            )
         self.network.fit(training)
         self.refuse_broken_weights()
         seconds = time.perf_counter() - start

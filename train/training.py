@@ -6,7 +6,6 @@ imported only if a fold is left to train. A folder that holds a different run fr
 planned one is refused.
 """
 
-import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +25,6 @@ from featurestack.compare.significance import few_groups
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.index_file import has_failed
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.calibration import calibrate
 from featurestack.results.run_folder import (
@@ -56,7 +54,7 @@ def train(options: TrainOptions) -> int:
     Return the exit status.
     """
     jobs = product(options)
-    note = tell_dataset_state(jobs)
+    tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
         if len(jobs) == 1:
@@ -65,8 +63,6 @@ def train(options: TrainOptions) -> int:
         tell(f"failed: {name}: {kind}{error}")
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
-        if note:
-            print(note)
         if failures:
             print(
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
@@ -142,11 +138,10 @@ def product(options: TrainOptions) -> list[RunOptions]:
     return jobs
 
 
-def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
+def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
     """Say which fold is trained if it is one of several, whether the tested recordings
     are too few to show a difference between runs, and how the dataset's files have
-    changed since extraction. Return a note on the scores if that concerns them: not
-    if only unreadable files were removed.
+    changed since extraction.
     """
     options = jobs[0]
     cache = cache_of(options.dataset, options.data, options.name)
@@ -158,23 +153,12 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
     tested = clips[clips["fold"].isin(folds)]["group"].nunique()
     if few := few_groups(tested, cache.groups or "source recording"):
         tell(few)
-    sources = cache.sources.copy()
-    changes = source_changes(sources, cache.settings, cache.folds_csv)
-    if not changes:
-        return ""
-    features = " ".join(
-        cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
-    )
-    tell(
-        f"the dataset has changed since its features were extracted ({changes}):"
-        f" {cache.remedy(features)}"
-    )
-    unreadable = has_failed(cache.folder, sources, ())
-    gone = unreadable & ~sources["path"].map(os.path.exists)
-    sources.loc[gone, ["source_size", "source_time_ns"]] = 0  # as if never there
-    if source_changes(sources, cache.settings, cache.folds_csv):
-        return "Note: these scores are for the clips before this change"
-    return ""
+    if changes := source_changes(cache.sources, cache.settings, cache.folds_csv):
+        features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
+        tell(
+            f"the dataset has changed since its features were extracted ({changes}):"
+            f" {cache.remedy(' '.join(features))}"
+        )
 
 
 def train_all(
@@ -336,31 +320,24 @@ def choose_folder(plan: Plan) -> Plan:
     RequestError if it belongs to a run of another configuration.
     """
     code = {"code": plan.model.code} if plan.model.code else {}
-    of_data = f"{plan.path.name}-{digest({**plan.config.data, **code})[:DIGITS]}"
-    numbered = (f"{of_data}-{number}" for number in itertools.count(2))
-    free: Path | None = None
-    taken = []
-    for name in itertools.chain([plan.path.name, of_data], numbered):
-        place = plan.path.with_name(name)
-        if not (place / "run.json").exists():
-            if OwnFiles(place).identity not in ("", plan.config.hash):
-                taken.append(name)  # another process begins a run there
-                continue
-            free = free or place
-            if name != plan.path.name:
-                break
-        elif is_run_of(place, plan):
-            return replace(plan, path=place)
-        else:
-            taken.append(name)
-    assert free
-    if taken and free != plan.path:
+    of_data = digest({**plan.config.data, **code})[:DIGITS]
+    names = plan.path.name, f"{plan.path.name}-{of_data}"
+    free = []
+    for place in map(plan.path.with_name, names):
+        if (place / "run.json").exists():
+            if is_run_of(place, plan):
+                return replace(plan, path=place)
+        elif OwnFiles(place).identity in ("", plan.config.hash):
+            free.append(place)  # and no other process begins a run there
+    if not free:
+        raise RequestError(f"{' and '.join(names)} are taken: give TAG=…")
+    if free[0] != plan.path:
         tell(
-            f"{' and '.join(taken)} {is_or_are(len(taken))} of other clips, labels,"
-            f" folds{', values or model code' if code else ' or values'}, or cannot be"
-            f" read: this run is {free.name}"
+            f"{plan.path.name} is of other clips, labels, folds"
+            f"{', values or model code' if code else ' or values'}, or cannot be read:"
+            f" this run is {free[0].name}"
         )
-    return replace(plan, path=free)
+    return replace(plan, path=free[0])
 
 
 def is_run_of(place: Path, plan: Plan) -> bool:

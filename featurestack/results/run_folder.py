@@ -277,8 +277,6 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         [*PREDICTION_COLUMNS, *span, *classes] for span in ((), WINDOW_COLUMNS)
     ):
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
-    if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
-        raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
     probabilities = table[classes].to_numpy(dtype=float)
     whole = sound(probabilities, multilabel=task.multilabel)
     whole &= known(task.targets(table["target"], classes))
@@ -286,11 +284,6 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         raise ValueError(
             f"{np.sum(~whole)} of {len(table)} rows are incomplete or no probabilities"
         )
-    tested = table["split"] == "test"
-    if not (tested & (table["selection"] == "last")).any() and (
-        tested.any() or table.empty
-    ):
-        raise ValueError("it holds no test predictions of the last epoch")
     return table.set_index("clip_id", drop=False).rename_axis(index=None)
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from featurestack.base import DATA
-from featurestack.base.errors import ALIKE, RequestError, closest, nearest
+from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.extras import MODELS
 from featurestack.base.files import is_file, may_read, require_readable
 from featurestack.base.shell import quoted, unquoted
@@ -60,16 +60,7 @@ def select(
                 )
             raise RequestError(f"RUN={word}: no run folder in {place}: train one first")
         else:
-            try:
-                run = fitting(word, runs_by_name, data)
-            except RequestError:
-                whole = " ".join(words)
-                meant = closest(whole, runs_by_name, ALIKE) if " " in whole else None
-                if not meant:
-                    raise
-                raise RequestError(
-                    f"unknown run {whole!r}; did you mean {quoted(f'RUN={meant}')}?"
-                ) from None
+            run = fitting(word, runs_by_name, data)
         chosen[run.path.resolve()] = run
     for run in of_other_data([*chosen.values()], data):
         tell_once(

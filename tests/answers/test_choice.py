@@ -167,7 +167,7 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     assert former.reason == "answer"
     parts = {own.name for own in both.others if own.reason == "part of an answer"}
     capsys.readouterr()
-    list_runs(ListOptions(runs=str(tmp_path / "runs")))
+    list_runs(ListOptions(runs=tmp_path / "runs"))
     printed = capsys.readouterr().out
     *runs, last = re.findall("^/.*", printed, re.MULTILINE)
     assert f"{tmp_path}/runs/d/answer " in last  # the newest

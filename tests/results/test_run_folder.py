@@ -126,8 +126,6 @@ def test_one_run_is_a_whole_name_also_with_blanks(runs):
         (lambda content: b"\x80\0\n\n", "can't decode"),
         (lambda content: content[:-1], "ends in the middle of a row"),
         (lambda content: content.replace(b"0.1", b"0.2"), "1 of 1 rows are incomplete"),
-        (lambda content: content + content.splitlines(True)[1], "x1 is in it twice"),
-        (lambda content: content.splitlines(True)[0], "no test predictions"),
     ],
 )
 def test_damaged_predictions_are_named(run, change, message):

@@ -148,10 +148,10 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     shutil.copytree(shrunk_cache.dataset, place)
     given = {"data": tmp_path / "data"}
     # both runs are of the cache that was copied
-    assert list_runs(ListOptions(runs=str(shrunk_cache.runs), **given)) == 0
+    assert list_runs(ListOptions(runs=shrunk_cache.runs, **given)) == 0
     assert "older, " not in capsys.readouterr().out
     shutil.rmtree(shrunk_cache.dataset)
-    assert list_runs(ListOptions(runs=str(shrunk_cache.runs), **given)) == 0
+    assert list_runs(ListOptions(runs=shrunk_cache.runs, **given)) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed if line.endswith("older")] == [
         str(old.path)
@@ -181,38 +181,21 @@ def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
     assert file.read_text() == cut[lost]
 
 
-@pytest.mark.parametrize("unreadable", [False, True])
-def test_training_says_that_the_clips_changed_and_whether_scores_may(
-    tmp_path, monkeypatch, capsys, unreadable
-):
+def test_training_says_that_the_clips_changed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     table = write_dataset(tmp_path / "sounds")
-    *kept, last = table.read_text().splitlines()
-    removed = table.with_name(last.split(",")[0])
-    if unreadable:
-        removed.write_text("no audio")
     given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
     given["dataset"] = str(table)
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
-    training.execute(RunOptions(features="rms", model="linear", **given))
-    if unreadable:
-        removed.unlink()
-    else:
-        table.write_text("\n".join(kept))
-    capsys.readouterr()
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     train(RunOptions(features="zcr", model="linear", **given))
-    printed = capsys.readouterr()
     place = table.relative_to(tmp_path)  # as one types it
     words = f"DATASET={place}", "FEATURES=zcr", f"DATA={given['data']}"
     remedy = make_command("features", *words)
     assert (
         f"has changed since its features were extracted (1 clip removed): run {remedy}"
-        in printed.err
+        in capsys.readouterr().err
     )
-    *_, note, proposed = printed.out.splitlines()
-    changed = note.startswith("Note: these scores are for the clips before")
-    assert changed != unreadable
-    assert re.match(r"next: \S+ analysis DATASET=", proposed)
 
 
 def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
