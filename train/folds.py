@@ -29,7 +29,7 @@ from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
 from featurestack.base.shell import load_words
 from featurestack.base.terminal import tell, tell_once
-from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
+from featurestack.features_cache.index_file import FAILURES, has_failed
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute, Machine
@@ -59,11 +59,6 @@ if TYPE_CHECKING:
 
 NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
-# what has to agree for a seed to give the same bytes, on a processor and on a card
-SAME_BYTES = (
-    "kind of processor, versions, precision, channels_last, threads",
-    "kind of card, versions, precision, channels_last",
-)
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -180,8 +175,6 @@ def begin_record(plan: Plan, network: nn.Module, compute: Compute) -> None:
     """Write run.json of a new run; of a run that has begun, update how it computes. If
     two processes begin a run, the second one keeps the first one's record.
     """
-    on_card = compute.device != "cpu"
-    compute = replace(compute, same_bytes=SAME_BYTES[on_card])
     with Lock(plan.path / RECORD_LOCK):
         if plan.begun:
             before = RunFolder(plan.path).config
@@ -364,13 +357,8 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
                 " without them"
             )
     lines = []
-    absent = plan.cache.clips["clip_id"].drop(plan.table.index)
-    unreadable: set[str] = set()
-    if len(absent):
-        failed = failed_clips(plan.cache.folder)
-        for name in (WHOLE, *stored):
-            unreadable |= failed.get(name, set())
-    if failing := int(absent.isin(unreadable).sum()):
+    absent = plan.cache.clips.drop(plan.table.index)
+    if failing := int(has_failed(plan.cache.folder, absent, stored).sum()):
         lines.append(
             f"{counted(failing, 'clip')} left out: unreadable"
             f" ({plan.cache.folder / FAILURES})"

@@ -80,13 +80,9 @@ def parse_grid(text: str) -> tuple[int, int]:
 
 def require_device(text: str) -> None:
     """RequestError if a word of DEVICE names no kind of device."""
-    if not text.split():
-        raise RequestError(f"DEVICE= is empty: give auto, {', '.join(DEVICES)}")
-    for word in text.split():
-        if word.partition(":")[0] not in ("auto", *DEVICES):
-            raise RequestError(
-                f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}"
-            )
+    kinds = {word.partition(":")[0] for word in text.split()}
+    if not kinds or kinds - {"auto", *DEVICES}:
+        raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}")
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -132,7 +131,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).config.computed if plan.begun else None
         if begun and begun.device == device:  # so that the run continues bit by bit
-            proposed = replace(begun, same_bytes="")
+            proposed = begun
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:

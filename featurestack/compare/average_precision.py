@@ -139,16 +139,10 @@ def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats
 
 def auroc(target: Labels, scores: Probabilities) -> Floats:
     """Area under the ROC curve (K,); ties count half."""
-    areas = np.full(target.shape[1], np.nan)
-    for k, (positive, score) in enumerate(zip(target.T, scores.T)):
-        if positive.any() and not positive.all():
-            others = np.sort(score[~positive])
-            below, up_to = (
-                np.searchsorted(others, score[positive], side)
-                for side in ("left", "right")
-            )
-            areas[k] = ((below + up_to) / (2 * len(others))).mean()
-    return areas
+    ranks = pd.DataFrame(scores).rank().to_numpy()  # ties share their mean
+    positives = target.sum(axis=0)
+    below = (ranks * target).sum(axis=0) - positives * (positives + 1) / 2
+    return _ratio(below, positives * (len(target) - positives))
 
 
 def jackknife_values(

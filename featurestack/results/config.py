@@ -115,8 +115,6 @@ class Compute:
     precision: str = "fp32"
     channels_last: bool = False  # memory layout of the network's input
     threads: int = 1  # threads of one process
-    # what has to be the same for the same bytes of predictions by the same seed
-    same_bytes: str = ""
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
@@ -199,12 +197,6 @@ class RunConfig:
         if self.training:
             shared = {name: getattr(self, name) for name in OF_EVERY_RUN}
             object.__setattr__(self, "training", replace(self.training, **shared))
-
-    @property
-    def needs_code(self) -> bool:
-        """Whether a user's own code defines its model or a feature."""
-        versions = [channel.code_version for channel in self.channels]
-        return bool(self.code) or any("," in version for version in versions)
 
     @property
     def data(self) -> dict[str, object]:

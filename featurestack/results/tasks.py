@@ -7,7 +7,6 @@ Conventions: N clips, K classes. `targets` are as `Task.targets` gives them: cla
 numbers (N,), or with several labels 0 and 1 (N, K).
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,16 +28,17 @@ from featurestack.features_cache.clip_table import (
 from featurestack.results.training_options import TaskName
 
 
-class Task(ABC):
-    """The kind of prediction for a clip."""
+@dataclass(frozen=True)
+class Task:
+    """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
 
     name: TaskName  # the value of TASK
     column: str  # the clip table's column from which targets are made
 
     @property
-    @abstractmethod
     def metric(self) -> Metric:
         """The scores, and how runs are ranked."""
+        return ACCURACY
 
     @property
     def multilabel(self) -> bool:
@@ -47,32 +47,8 @@ class Task(ABC):
         """
         return self.metric.multilabel
 
-    @abstractmethod
     def refuse(self, table: pd.DataFrame) -> None:
         """RequestError for clips that nothing can be learned from."""
-
-    @abstractmethod
-    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
-        """Name and category of each class of these clips, sorted by name."""
-
-    @abstractmethod
-    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
-        """The targets in the table's column; -1 for a clip of other classes."""
-
-    def activation(self, logits: Any) -> Any:
-        """Probabilities (…, K) of a tensor of logits (…, K)."""
-        return logits.sigmoid() if self.multilabel else logits.softmax(-1)
-
-
-@dataclass(frozen=True)
-class Classes(Task):
-    """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
-
-    name: TaskName
-    column: str
-    metric = ACCURACY
-
-    def refuse(self, table: pd.DataFrame) -> None:
         names = table[self.column]
         if (names == "").any():
             clip = table["clip_id"][names == ""].iloc[0]
@@ -87,20 +63,23 @@ class Classes(Task):
         refuse_class_names(names)
 
     def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        """Name and category of each class of these clips, sorted by name."""
         pairs = pd.DataFrame(
             {"name": table[self.column], "category": table["category"]}
         )
         return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
 
     def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        """The targets in the table's column; -1 for a clip of other classes."""
         return pd.Index(classes).get_indexer(text)
+
+    def activation(self, logits: Any) -> Any:
+        """Probabilities (…, K) of a tensor of logits (…, K)."""
+        return logits.sigmoid() if self.multilabel else logits.softmax(-1)
 
 
 class Tags(Task):
     """Several labels a clip, or none: sigmoids, mAP; targets (N, K) are 0 or 1."""
-
-    name = "tags"
-    column = "label"
 
     @property
     def metric(self) -> Metric:
@@ -127,9 +106,9 @@ class Tags(Task):
         return targets
 
 
-CLASSES = Classes("classes", "label")
-CATEGORIES = Classes("categories", "category")
-TAGS = Tags()
+CLASSES = Task("classes", "label")
+CATEGORIES = Task("categories", "category")
+TAGS = Tags("tags", "label")
 TASKS = Registry[Task](
     "task", {"classes": CLASSES, "categories": CATEGORIES, "tags": TAGS}
 )
