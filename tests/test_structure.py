@@ -97,6 +97,7 @@ LOADS_NOT = {
         {*RARE, *HEAVY, *SCIPYS, "featurestack.results.run_folder"}
         - {NETWORKS, "numpy", "pandas", "h5py", "scipy"},
     ),
+    "featurestack.predict.predict_audio": (LIBRARIES, OF_SUBJECTS | {"torch"}),
     "featurestack.analysis.report": (
         PLOTTING,
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
@@ -112,7 +113,6 @@ LOADS_NOT = {
         "sys",
         OF_SUBJECTS,
     ),
-    "featurestack.predict.files": ("torch", OF_SUBJECTS),
 }
 # Each in a fork of one process, which has loaded what they may.
 LOADED = """

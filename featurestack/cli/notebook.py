@@ -161,8 +161,8 @@ def predict_audio(
     (['file', 'predicted'], 2)
     """
     from featurestack.pipeline.datasets.readers import find_recordings
-    from featurestack.predict.files import predict_files, tell_model
     from featurestack.predict.model import Model
+    from featurestack.predict.predict_audio import predict_files, tell_model
 
     files = [files] if isinstance(files, str | Path) else files
     paths = [

@@ -142,16 +142,19 @@ class Model:
         self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
         self.channels: list[tuple[Feature, StoredChannel]] = []
-        for own in self.config.channels:
-            wanted = f"the feature {own.stored}"
-            with registry.defined_in(self.config.own_code, wanted):
-                self.channels.append((feature_of(own, self.sample_rate), own))
+        for channel in self.config.channels:
+            with registry.defined_in(
+                self.config.own_code, f"the feature {channel.stored}"
+            ):
+                feature = feature_of(channel, self.sample_rate)
+            self.channels.append((feature, channel))
         if not self.samples:
             raise RequestError(
                 "the run's dataset has no sample rate and duration: no audio can be cut"
                 " to clips"
             )
         self.seconds = self.samples / self.sample_rate
+        self.longest = self.seconds + TOLERANCE
         self.window = self.config.clip_seconds or self.seconds
         for feature, described in self.channels:
             refuse_other_values(feature, described, self.sample_rate, self.samples)
@@ -233,7 +236,7 @@ class Model:
         several = "; predict takes one clip, predict_many a list of clips"
         samples = audio.checked_samples(y, self.audio_channel, several)
         seconds = len(samples) / rate
-        if seconds > self.seconds + TOLERANCE:
+        if seconds > self.longest:
             raise RequestError(
                 f"{seconds:.2f} s of audio: the model takes clips of at most"
                 f" {self.seconds:g} s; cut them, and predict_many answers all parts"

@@ -1,29 +1,58 @@
 """The commands `predict` and `verify`, which refuse what is wrong before torch is
-loaded.
+loaded: predictions for the beginnings of audio files, or for windows through long
+recordings, which are read window by window; and what a reader of them must know.
+
+`predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
+whose labels the run knows, and the answers become a run folder of the other dataset, as
+a table of PREDICTIONS= does. All folds' models together answer better than the one that
+answers for a clip of the run's own dataset, which would flatter: the run's protocol
+says so.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
-from featurestack.base.options import no_effect
+from featurestack.base.files import content_hash
+from featurestack.base.options import no_effect, part_of, report_line
 from featurestack.base.own_files import own_file
+from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
-from featurestack.base.terminal import tell, text_table
-from featurestack.features_cache.cache import find_cache
+from featurestack.base.terminal import progress, tell, text_table
+from featurestack.compare.metrics import known
+from featurestack.features_cache.cache import cache_of, find_cache, verify_cache
+from featurestack.features_cache.clip_table import (
+    by_label,
+    has_windows,
+    originals,
+    spans,
+)
+from featurestack.features_cache.datasets import is_cache
+from featurestack.features_cache.index_file import read_index
+from featurestack.pipeline import audio
+from featurestack.pipeline.audio import Info, Samples, Span
+from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.readers import find_recordings
+from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
+from featurestack.results.imported import Predictions, write_imported
+from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
+TIME_DIGITS = 6  # decimals of seconds: finer than a sample
+MUCH_LONGER = 1.01  # times a clip; a longer file is a recording
 NO_ANSWER = "no answer"
 SHOWN = 5  # classes of a file that are printed, the most probable first
 RECORD = ".answers.json"  # names the files that `predict` wrote
@@ -36,6 +65,274 @@ WITHOUT_EFFECT = {
     "DATASET= without AUDIO=": ("promise", *OF_SOUNDS),
     "AUDIO=": ("promise",),
 }
+
+
+# ---- files and recordings
+
+
+def trained_clips(
+    dataset: str, data: Path, files: Mapping[str, Path]
+) -> dict[str, str]:
+    """The files from which a dataset's cache has clips: key -> the clip's id, or the
+    recording's if clips are windows.
+    """
+    cache = data / dataset / "features"
+    if not is_cache(cache):
+        return {}
+    clips, _ = read_index(cache)
+    named = clips["group"] if has_windows(clips) else clips["clip_id"]
+    ids = dict(zip(clips["source_hash"], named))
+    sizes = {*clips["source_size"]}
+    trained = {}
+    for key, file in files.items():
+        with suppress(OSError):  # the prediction names files that cannot be read
+            if file.stat().st_size in sizes and (clip := ids.get(content_hash(file))):
+                trained[key] = clip
+    return trained
+
+
+def tell_model(model: "Model", files: Mapping[str, Path], data: Path) -> None:
+    """Say which model answers, and which of the files it was trained on."""
+    tell(f"predicted by {model.title}")
+    trained = trained_clips(model.config.dataset, data, files)
+    if trained:
+        name, clip = next(iter(trained.items()))
+        share = f"{len(trained)} of {counted(len(files), 'file')}"
+        tell(
+            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
+            " of these files are not a score, and new audio is predicted less well"
+        )
+
+
+def default_hop(model: "Model", files: Iterable[Path]) -> float:
+    """Seconds between windows if a file is clearly longer than the model's clips: a
+    quarter of a window; else 0.
+    """
+    longest = MUCH_LONGER * model.longest
+    for info in audio.file_infos([*files]):
+        if isinstance(info, Info) and info.frames / info.sample_rate > longest:
+            return model.window / 4
+    return 0.0
+
+
+def predict_files(
+    model: "Model",
+    files: Mapping[str, Path],
+    places: Mapping[str, Span] | None = None,
+) -> pd.DataFrame:
+    """`answered` for the beginning of each file, by all folds' models together.
+
+    files   key -> file
+    places  key -> the part of that file that counts instead of its beginning
+
+    Files that cannot be read are left out, and named.
+    """
+    longer = []
+
+    def beginning(key: str, file: Path, info: Info) -> Iterator[tuple[str, Samples]]:
+        start, end = (places or {}).get(key, audio.WHOLE)
+        seconds = end - start if end else info.frames / info.sample_rate
+        if seconds > model.longest:
+            longer.append(file)
+        rate = model.sample_rate
+        # like the dataset's clips
+        place = model.samples, (start, end), model.audio_channel
+        y = audio.load_clip(file, rate, *place)
+        yield key, y[: max(1, round(seconds * rate))]
+
+    bar = progress(files.items(), label="predicting", unit="files", total=len(files))
+    table, _ = answered(model, bar, beginning)
+    if longer:
+        tell(
+            f"only the first {duration(model.seconds)} of"
+            f" {counted(len(longer), 'file')} count"
+        )
+    return table
+
+
+def answered(
+    model: "Model",
+    files: Iterable[tuple[str, Path]],
+    parts: Callable[[str, Path, Info], Iterator[tuple[Hashable, Samples]]],
+) -> tuple[pd.DataFrame, list[str]]:
+    """`predicted` (see `Model.answers`) and a probability for each class, a row for
+    each part of the files, indexed by its key; and the keys of files that cannot be
+    read. Messages name these, and files of a lower sample rate.
+    """
+    rates: dict[str, int] = {}
+    failures: dict[str, str] = {}  # file -> why
+    unread = []
+
+    def clips() -> Iterator[tuple[Hashable, Samples]]:
+        for key, file in files:
+            try:
+                info = audio.file_info(file)
+                rates[str(file)] = info.sample_rate
+                yield from parts(key, file, info)
+            except audio.AudioError as error:
+                failures[str(file)] = str(error)
+                unread.append(key)
+
+    with audio.damaged_frames() as damaged:
+        answers = [*model.answers(clips())]
+    values = np.reshape([values for _, values, _ in answers], (-1, len(model.classes)))
+    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
+    table.insert(0, "predicted", [text for _, _, text in answers])
+    tell_low_rates(rates, model.sample_rate)
+    tell_failures(failures, damaged, len({*rates, *failures}))
+    return table, unread
+
+
+def tell_low_rates(rates: Mapping[str, int], model_rate: int) -> None:
+    """Say how many files have a lower sample rate (`rates`) than the model's audio."""
+    low = [file for file, rate in rates.items() if rate < model_rate]
+    if low:
+        rate, has = rates[low[0]], "has" if len(low) == 1 else "have"
+        tell(
+            f"{len(low)} of {counted(len(rates), 'file')} {has} a lower sample rate"
+            f" than the run ({Path(low[0]).name}: {rate:,} of {model_rate:,} Hz):"
+            f" nothing is above {rate / 2:,.0f} Hz there, so that predictions may be"
+            " worse"
+        )
+
+
+def tell_failures(
+    failures: Mapping[str, str], damaged: audio.Damaged, total: int
+) -> None:
+    """Name the files that failed, and those with damaged parts."""
+    read = {file: error for file, error in damaged.items() if file not in failures}
+    for line in audio.damaged_parts(read):
+        tell(line)
+    for file, reason in failures.items():
+        tell(f"{file}: {reason}")
+    if failures:
+        tell(f"{len(failures)} of {counted(total, 'file')} failed")
+
+
+def predict_recordings(
+    model: "Model", recordings: Mapping[str, Path], hop: float
+) -> pd.DataFrame:
+    """`answered` for windows of `model.window` seconds, one every `hop` seconds; the
+    key is file, start and end. Recordings that cannot be read are left out, and named.
+    RequestError if audio between windows would be left out.
+    """
+    rate = model.sample_rate
+    samples = round(model.window * rate)
+    if hop > model.window:
+        raise RequestError(
+            f"HOP={hop:g}: expected at most the {model.window:g} seconds of a window"
+        )
+    if model.window < model.seconds:
+        tell(
+            f"windows of {model.window:g} s, the median of the training clips, since"
+            " many are padded"
+        )
+
+    def windows(
+        name: str, file: Path, info: Info
+    ) -> Iterator[tuple[tuple[str, float, float], Samples]]:
+        seconds = info.frames / info.sample_rate
+        last = max(0, int(seconds * rate) - samples)
+        starts = [*range(0, last, max(1, round(hop * rate))), last]
+        label = f"{file.name} ({duration(seconds)})"
+        recording = audio.Recording(file, model.audio_channel)
+        for first in progress(starts, label=label, unit="windows"):
+            start, end = first / rate, min((first + samples) / rate, seconds)
+            y = recording.window((start, end), rate)
+            yield (name, round(start, TIME_DIGITS), round(end, TIME_DIGITS)), y
+
+    table, unread = answered(model, recordings.items(), windows)
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["file", "start", "end"])
+    table = table.reset_index()
+    return table[~table["file"].isin(unread)]
+
+
+# ---- another labelled dataset
+
+
+def score_elsewhere(options: PredictOptions) -> int:
+    """Write a run of DATASET and print its score; 1 if a file was unreadable."""
+    from featurestack.predict.model import Model  # loads torch
+
+    model = Model.open(replace(options, dataset="", name=""))
+    run = model.run
+    if run is None:
+        raise RequestError("DATASET= scores a run: give its name, not a file")
+    other = load(part_of(options, SourceOptions))
+    table, remarks = labelled_clips(other, run, options.data)
+    tell(f"predicted by {model.title}")
+    table = table.set_index("clip_id", drop=False)
+    files, places = (
+        table["path"].map(Path).to_dict(),
+        dict(zip(table.index, spans(table))),
+    )
+    answers = predict_files(model, files, places)
+    if answers.empty:
+        raise RequestError(f"no file of {other.name} can be read")
+    parts = [] if has_windows(table) else ["start", "end"]
+    answered = table.loc[answers.index].drop(columns=["path", *parts])
+    answered["fold"] = answered["fold"].astype(str)
+    predictions = Predictions(
+        answered.reset_index(drop=True),
+        answers[run.classes].reset_index(drop=True),
+        run.task.name,
+        remarks,
+    )
+    scored = write_imported(
+        predictions,
+        options.runs / other.name / f"{run.dataset}.{run.name}",
+        source=str(run.path.resolve()),
+        protocol=f"trained on {run.dataset}, all folds' models together",
+    )
+    for remark in remarks:
+        tell(remark)
+    print(repr(scored))
+    print(report_line(options))
+    return 1 if len(answers) < len(table) else 0
+
+
+def labelled_clips(
+    other: Dataset, run: RunFolder, data: Path
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The other dataset's clips whose labels are all classes of the run, without files
+    that it was trained on; and what is left out.
+    """
+    table = originals(other.table)
+    target = table[run.task.column]
+    labels = by_label(pd.DataFrame({"label": target}))["label"]
+    present = {*labels} - {""}
+    unknown = sorted(present - {*run.classes})
+    counts = known(run.task.targets(target, run.classes))
+    if not counts.any() or not present & {*run.classes}:
+        theirs = listed(unknown) or "no label"
+        raise RequestError(
+            f"{other.name} and {run.name} have no class in common: {theirs} there,"
+            f" {listed(run.classes)} here"
+        )
+    kept = table.assign(target=target)[counts]
+    files = {path: Path(path) for path in kept["path"].unique()}
+    seen = kept["path"].isin(trained_clips(run.dataset, data, files))
+    if other.name == run.dataset or seen.all():
+        raise RequestError(
+            f"{run.name} was trained on the files of {other.name}: give another dataset"
+            " as DATASET=, one of another name, or new audio as AUDIO="
+        )
+    remarks = []
+    if unknown:
+        remarks.append(
+            f"{counted(int((~counts).sum()), 'clip')} left out, of classes that the run"
+            f" does not know ({listed(unknown)})"
+        )
+    if seen.any():
+        remarks.append(
+            f"{counted(int(seen.sum()), 'clip')} left out: the run was trained on their"
+            " files"
+        )
+    columns = ["clip_id", "group", "fold", "path", "start", "end", "target"]
+    return kept.loc[~seen, columns], tuple(remarks)
+
+
+# ---- the command
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
@@ -87,8 +384,6 @@ def predict_audio(options: PredictOptions) -> int:
         run = select_one(options.runs, options.run, dataset, data=options.data)
         class_thresholds(options.threshold, run.classes, {})
     if options.audio is None:
-        from featurestack.predict.files import score_elsewhere  # few need it
-
         return score_elsewhere(options)
     files = find_recordings(options.audio)
     from featurestack.predict.model import Model  # loads torch
@@ -102,13 +397,6 @@ def predict_clips(
     """Print the classes of files, or of windows through recordings that are longer than
     the run's clips; with THRESHOLD or CHECK these become detections.
     """
-    from featurestack.predict.files import (
-        default_hop,
-        predict_files,
-        predict_recordings,
-        tell_model,
-    )
-
     named = {str(file): file for file in files.values()}
     hop = options.hop or default_hop(model, files.values())
     detecting = bool(options.check or (hop and options.threshold))
@@ -124,13 +412,13 @@ def predict_clips(
         told := no_effect(options, ["threshold"], "clips of one label")
     ):
         tell(told)
-    own = None
+    record = None
     if options.out and not detecting:
         if options.out.suffix not in ENDINGS:
             raise RequestError(
                 f"OUT={options.out}: expected a file ending in .csv or .json"
             )
-        own = own_file(options.out, RECORD, "OUT=")
+        record = own_file(options.out, RECORD, "OUT=")
     tell_model(model, files, options.data)
     if hop or detecting:
         table = predict_recordings(model, named, hop or model.window)
@@ -143,16 +431,14 @@ def predict_clips(
         return int(table["file"].nunique() < len(files))
     if len(table):
         show(table, model.classes, tags=model.task.multilabel)
-    if own and options.out:
+    if record and options.out:
         text = as_text(table, model.classes, options.out.suffix)
-        own.write({options.out.name: text})
+        record.write({options.out.name: text})
     return int(table["file"].nunique() < len(files))
 
 
 def verify(options: VerifyOptions) -> int:
     """Check the feature maps of a cache for damage; 1 if there is any."""
-    from featurestack.features_cache.cache import cache_of, verify_cache
-
     cache = cache_of(options.dataset, options.data, options.name, options.features)
     texts, intact = zip(*verify_cache(cache, options.features).values())
     print(*texts, sep="\n")

@@ -15,10 +15,9 @@ import torch
 import featurestack as fs
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
-from featurestack.predict.files import predict_files
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
-from featurestack.predict.predict_audio import predict_audio
+from featurestack.predict.predict_audio import predict_audio, predict_files
 from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import load

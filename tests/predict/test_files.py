@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.predict.files import score_elsewhere
 from featurestack.predict.options import PredictOptions
+from featurestack.predict.predict_audio import score_elsewhere
 from featurestack.results.run_folder import find
 from tests.predict.test_clips import ask
 from tests.refusal import refused

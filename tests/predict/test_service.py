@@ -10,8 +10,8 @@ import pytest
 import featurestack as fs
 from featurestack.base.errors import RequestError
 from featurestack.predict.bundle import make_bundle
-from featurestack.predict.files import predict_files
 from featurestack.predict.options import BundleOptions
+from featurestack.predict.predict_audio import predict_files
 from tests.train.sounds import CLASSES, RATE, sound
 
 TONE = sound("tone", 7)
