@@ -146,16 +146,7 @@ class FeatureMaps(StoredFeature):
         """The values of these rows of the clip table, given as a number, a slice, an
         array or a mask.
         """
-        try:
-            positions = np.arange(len(self))[clips]
-        except IndexError:
-            if np.asarray(clips).dtype.kind in "biu":  # beyond the end
-                raise
-            raise RequestError(
-                f"cache[{self.stored!r}] takes rows of the clip table; index what it"
-                f" returns, cache[{self.stored!r}][0][:, 5];"
-                f" cache.read({self.stored!r}, ids) takes clip ids"
-            ) from None
+        positions = np.arange(len(self))[clips]
         values = self.read(np.atleast_1d(positions))
         return values if np.ndim(positions) else values[0]
 

@@ -52,7 +52,6 @@ CHUNK = 1_024  # numbers that are standardised at once
 # all fits of ESC-50, so strengths are tried one by one while it falls, from the seventh
 # for few numbers, else from the fifth.
 EVERY, FIRST_OF_FEW, FIRST = 500, 6, 4
-FALLING = 0.01  # fall between two strengths, a share of the log loss, worth a sentence
 # strength, log loss, factor and offset if every class has one recording
 UNTESTED = 1e-3, (np.nan, 10.0, 0.0)
 
@@ -67,7 +66,6 @@ class _Solution(NamedTuple):
     offset: float
     dual: Floats  # (N, K) weights of the training clips
     answers: Floats  # (N, K) to each clip, without its recording
-    falling: bool = False  # whether a strength beyond the grid would have a lower loss
 
 
 class Kernel(NamedTuple):
@@ -147,7 +145,6 @@ class RidgeModel:
     bias: Floats  # (K,)
     support: NDArray[np.floating]  # (M, D) standardised
     dual: Floats  # (K, M)
-    remark: str = ""  # about the chosen strength
 
     def logits(self, x: NDArray[np.floating]) -> Floats:
         """(N, K) of x (N, D)."""
@@ -207,10 +204,6 @@ def fit(
     bias[fitted] = of_clips[fitted].sum(axis=1) - choice.factor * choice.offset
     if class_weights is not None and y.ndim == 2:
         bias[fitted] += np.log(class_weights[fitted])
-    if choice.falling:
-        remark = f"ridge: the log loss still falls at a strength of {choice.strength:g}"
-        remedy = "the last one tried; compare it with MODEL=linear"
-        model = replace(model, remark=f"{remark}, {remedy}")
     share = 1.0 if choice.kernel == PLAIN else 0.5
     for part in parts(z.shape[1]):
         weight[:, part] = share * of_clips @ z[:, part]
@@ -371,11 +364,7 @@ def lowest(
         while 0 <= best + step <= last and at(best + step).loss < at(best).loss:
             best += step
     chosen: _Solution = at(best)
-    if best not in (0, last):
-        return chosen
-    before = at(1 if best == 0 else last - 1)
-    falling = before.loss - chosen.loss > FALLING * chosen.loss
-    return chosen._replace(falling=falling)
+    return chosen
 
 
 def class_loss(

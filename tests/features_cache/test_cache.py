@@ -54,10 +54,6 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
         cache.read("mines", CLIPS)
     with refused("is not the name of a feature: expected name"):
         cache.read(["mine"], CLIPS)
-    with refused(
-        r"cache.'mine'. takes rows of .*; cache.read\('mine', ids\) takes clip"
-    ):
-        cache["mine"][CLIPS[0]]
     with pytest.raises(IndexError, match="out of bounds"):
         cache["mine"][len(CLIPS)]
     clips, settings = read_index(cache.folder)

@@ -253,9 +253,9 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
     assert feature_of("mine@q=0.25").compute(clip).tolist() == [[0.25], [0.25]]
     assert re.fullmatch("1, [0-9a-f]{12}", FEATURES["mine"].code_version)
     assert FEATURES["mel"].code == ""
-    with pytest.raises(ValueError, match=r"shape \(1, 3\), expected \(1, 800\) from"):
+    with pytest.raises(ValueError, match=r"shape \(1, 3\), expected .* \(1, 800\)"):
         feature_of("framed").compute(clip)
-    with pytest.raises(ValueError, match=r"expected \(1, 800\) .*or a parameter hop"):
+    with pytest.raises(ValueError, match=r"\(1, 800\), from .*or a parameter hop"):
         feature_of("five").compute(clip)
     with refused("its keyword q needs a default"):
         feature(units="")(lambda clip, *, q: None)
@@ -268,12 +268,8 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        (
-            np.full((1, 87), 1j),
-            "^rms: returned complex128, expected real numbers: take",
-        ),
-        (None, r"returned None, expected the shape \(1, 87\)"),
-        ("dB", r"returned 'dB', expected the shape \(1, 87\)"),
+        (np.full((1, 87), 1j), "^rms: returned complex128 .*, expected real numbers"),
+        (None, r"returned object .*, expected real numbers of the shape \(1, 87\)"),
         (np.full((1, 87), np.nan), "^rms: 87 values NaN"),
     ],
 )
@@ -299,7 +295,7 @@ def test_the_rows_of_a_users_own_feature_follow_its_parameters(monkeypatch):
     clip = Clip(np.zeros(800, np.float32), 8000)
     assert feature_of("bands").compute(clip).shape == (5, 3)
     assert feature_of("bands@n_bands=7").row_axis(8000).tolist() == [*range(8)]
-    with pytest.raises(ValueError, match=r"\(7, 3\), expected \(5, 3\) .*rows="):
+    with pytest.raises(ValueError, match=r"\(7, 3\), expected .* \(5, 3\).*rows="):
         feature_of("bands@extra=3").compute(clip)
-    with pytest.raises(ValueError, match=r"\(3, 2\), expected \(2, 3\) from"):
+    with pytest.raises(ValueError, match=r"\(3, 2\), expected .* \(2, 3\), from"):
         feature_of("turned").compute(clip)

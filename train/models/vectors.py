@@ -260,8 +260,6 @@ class RidgeNet(ExactNet):
             training.class_weights,
             overwrite=True,
         )
-        if fitted.remark:
-            tell_once(fitted.remark)
         weights = {"weight": fitted.weight, "bias": fitted.bias}
         self.set(**weights, **fitted.standard._asdict())
         self.support = torch.from_numpy(fitted.support).float()
