@@ -322,33 +322,23 @@ def _computed_clips(folder: Path) -> set[bytes]:
 @contextmanager
 def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
     """The clips that the cache lacks, under the lock for creating files."""
+    folder = extraction.folder
     while True:
-        with lock(extraction.folder, "preparing"):
+        with lock(folder, "preparing"):
             lacking = missing(extraction)
-            who_of = {
-                name: written_to(extraction.folder, name) for name in lacking.sizes
-            }
-            stored = next(filter(who_of.get, who_of), "")
-            if not stored:
+            locks = {name: folder / LOCKS / f"{name}.lock" for name in lacking.sizes}
+            held = [
+                name for name, file in locks.items() if file.exists() and is_held(file)
+            ]
+            if not held:
                 yield lacking
                 return
         tell(
-            f"waiting: {stored}.h5 has to be made again for these clips, and is being"
-            f" written by {who_of[stored]}"
+            f"waiting: {held[0]}.h5 has to be made again for these clips, and another"
+            " run is writing to it"
         )
-        with lock(extraction.folder, stored):
+        with lock(folder, held[0]):
             pass  # granted when no run writes to the file
-
-
-def written_to(folder: Path, stored: str) -> str:
-    """The run that is writing this feature; '' if there is none."""
-    path = folder / LOCKS / f"{stored}.lock"
-    if not path.exists() or not is_held(path):
-        return ""
-    for claim, lives in claims(folder):
-        if lives and stored in claim.features:
-            return str(claim)
-    return "another process"
 
 
 @contextmanager

@@ -15,7 +15,6 @@ import json
 import os
 import threading
 import warnings
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -50,7 +49,6 @@ from featurestack.pipeline.parameters import Impossible
 Array = NDArray[np.float32]
 SPECTROGRAM = [1, 96, BANDS, 1]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
-LONGEST = 60  # seconds within which a front end has to fill a window
 
 
 # an input's outputs, and the axes of inputs: None if a length may vary
@@ -233,17 +231,13 @@ def tensor_of(interpreter: Any, name: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Network:
-    """A network that is open, its card, and the network before it, if any.
-
-    shortest  samples that fill one window of the front end; 0 without one
-
-    If the card has a `spectrogram`, the network takes each window's.
+    """A network that is open, its card, and the network before it, if any. If the card
+    has a `spectrogram`, the network takes each window's.
     """
 
     network: NetworkFile
     card: NetworkCard
     front_end: NetworkFile | None = None
-    shortest: int = 0
 
     def embed(self, y: Array) -> Array:
         """(rows, 1) of a clip at the card's rate, cut into windows: the mean of their
@@ -280,7 +274,7 @@ class Network:
         card = self.card
         scaled = y * np.float32(card.scale)
         if self.front_end and card.front_end:
-            padded = np.pad(scaled, (max(0, self.shortest - len(y)), 0))
+            padded = np.pad(scaled, (max(0, card.front_end.samples - len(y)), 0))
             frames = _frames(self.front_end, card.front_end, padded)
             length = card.front_end.window
             hop = card.front_end.hop or length
@@ -368,25 +362,7 @@ def _opened(
         if not card.window and fixed:
             card = replace(card, window=fixed / card.sample_rate)
         return Network(network, card)
-    front_end = NetworkFile(before)
-    shortest = _shortest(front_end, card.front_end, LONGEST * card.sample_rate)
-    return Network(network, card, front_end, shortest)
-
-
-def _shortest(front_end: NetworkFile, described: FrontEnd, longest: int) -> int:
-    """The fewest samples, below `longest`, from which the front end makes a window."""
-
-    def fills(samples: int) -> bool:
-        try:
-            frames = _frames(front_end, described, np.zeros(samples, np.float32))
-        except Impossible:  # shorter than one frame
-            return False
-        return len(frames) >= described.window
-
-    shortest = bisect_left(range(longest), True, key=fills)
-    if shortest == longest:
-        raise RequestError(f"{described}: {LONGEST} s of sound do not fill its window")
-    return shortest
+    return Network(network, card, NetworkFile(before))
 
 
 def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:

