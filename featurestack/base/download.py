@@ -1,8 +1,7 @@
-"""Files are downloaded whole or not at all. An interrupted download, even a killed one,
-resumes if the server can.
+"""Files are downloaded whole or not at all; a broken connection is tried again.
 
-pooch, which librosa brings, begins anew, leaves a part under a random name after a
-kill, and asks again for an address that does not exist.
+pooch, which librosa brings, leaves a part under a random name after a kill, and asks
+again for an address that does not exist.
 """
 
 import time
@@ -64,26 +63,20 @@ def download(
 
 
 def fetch(url: str, part: Path) -> None:
-    """Write the answer of `url` to the file `part`, after the bytes that it has if the
-    server gives only the rest; a busy server is an error that passes.
+    """Write the answer of `url` to the file `part`; a busy server is an error that
+    passes.
     """
     import requests
 
-    start = part.stat().st_size if part.is_file() else 0
-    rest = {"Range": f"bytes={start}-"} if start else {}
-    with requests.get(url, headers=rest, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # it is of another file, or whole
-            raise requests.ConnectionError("the part that is here does not fit")
+    with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
         if answer.status_code >= 500:
             raise requests.ConnectionError(f"{answer.status_code} {answer.reason}")
         answer.raise_for_status()
-        goes_on = answer.status_code == requests.codes.partial_content
         length = int(answer.headers.get("Content-Length", 0))
         bar = progress(total=length or None, label=url.rpartition("/")[2], unit="B")
         bar.unit_scale = True
         part.parent.mkdir(parents=True, exist_ok=True)
-        with bar, part.open("ab" if goes_on else "wb") as file:
+        with bar, part.open("wb") as file:
             for block in answer.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))

@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -23,7 +22,7 @@ from featurestack.features_cache.row_statistics import is_time, summaries
 from featurestack.features_cache.source_changes import audio_state
 from featurestack.pipeline.audio import Info, file_infos
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import FEATURES, resolve_feature
+from featurestack.pipeline.features import resolve_feature
 
 PATH = str | Path
 BATCH = 256  # clips of a cache that are summarised at once
@@ -97,13 +96,9 @@ class Features(TransformerMixin, BaseEstimator):
         return self.feature_names_out_
 
     def __getstate__(self) -> dict[str, Any]:
+        """With the cache's place: a saved pipeline also computes where it is not."""
         place = str(Path(self.cache).absolute()) if self.cache else None
-        used = packed([channel.name for channel in self._channels(self._opened())])
-        return {**super().__getstate__(), "cache": place, "used": used}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        unpack(state.pop("used"), "this pipeline was fitted on")
-        super().__setstate__(state)
+        return {**super().__getstate__(), "cache": place}
 
     def _opened(self) -> Cache | None:
         if self.cache is None or isinstance(self.cache, Cache):
@@ -213,26 +208,3 @@ def rows_of_files(cache: Cache, files: Iterable[object]) -> NDArray[np.intp]:
             )
         rows.append(row if clip and audio_state(clip) != "changed" else -1)
     return np.array(rows, np.intp)
-
-
-def packed(names: Iterable[str]) -> bytes:
-    """The registered features of these names, for another process."""
-    features = [FEATURES.find(name) for name in names]
-    content: bytes = cloudpickle.dumps([feature for feature in features if feature])
-    return content
-
-
-def unpack(content: bytes, subject: str) -> None:
-    """Register the features that are not registered here; RequestError, which begins
-    with `subject`, if the version or code of a registered one differs.
-    """
-    for feature in cloudpickle.loads(content):
-        here = FEATURES.find(feature.name)
-        if here is None:
-            FEATURES[feature.name] = feature
-        elif here.code_version != feature.code_version:
-            raise RequestError(
-                f"{subject} {feature.name} by version {feature.code_version}, here"
-                f" {here.code_version}: fit it again, or load it with the code that"
-                " it had"
-            )
