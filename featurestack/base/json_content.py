@@ -55,7 +55,7 @@ def as_dataclass(content: object, kind: type[T], origin: str, remedy: str) -> T:
     """
     try:
         return _value(content, kind, "")
-    except (TypeError, ValueError, RequestError) as error:
+    except (TypeError, ValueError, LookupError, RequestError) as error:
         raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
 
 

@@ -71,6 +71,10 @@ class Importance:
     features: tuple[str, ...]
     rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
 
+    def __post_init__(self) -> None:
+        if not (self.rows["features"] and self.rows["classes"]):
+            raise ValueError("a table has no rows")
+
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables `features`, `classes` and `smaller`, of the functions below."""

@@ -24,6 +24,7 @@ from featurestack.extras.importance.importance import (
     make_fits,
     measure_importance,
     measures_table,
+    read_importance,
     sizes_of,
     smaller_sets,
 )
@@ -309,6 +310,20 @@ def birds(tmp_path_factory):
 def test_a_damaged_table_is_named_and_the_report_is_made(birds, how):
     remedy = "rows", "measure importance again"
     report_over_damage(birds, {"runs/birds/importance/importance.json": remedy}, how)
+
+
+@pytest.mark.parametrize("table", ["features", "classes"])
+def test_a_file_without_a_table_is_damaged(birds, table, tmp_path):
+    whole = (birds / "runs/birds/importance/importance.json").read_text()
+    content = json.loads(whole)
+    for rows in ({**content["rows"], table: []}, without(content["rows"], table)):
+        (tmp_path / "importance.json").write_text(json.dumps(content | {"rows": rows}))
+        with refused(r"importance.json cannot be read \(.*measure importance again"):
+            read_importance(tmp_path)
+
+
+def without(rows, table):
+    return {name: of_table for name, of_table in rows.items() if name != table}
 
 
 def test_a_cache_of_another_version_is_refused(birds):
