@@ -21,10 +21,12 @@ import soundfile
 import featurestack as fs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import (
+    TRIAL_SECONDS,
     TimeLeft,
     ask,
     find_answer,
     make_answer,
+    slowness,
     tell_time,
 )
 from featurestack.cli.parser import options_from
@@ -119,6 +121,12 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     assert printed.out.strip().endswith("\n".join(whole_answer.found.lines))
     assert printed.out.count("next:") == 1
     assert ": about " not in printed.err
+
+
+def test_the_speed_of_a_machine_is_measured_after_libraries_are_loaded(monkeypatch):
+    clock = iter([0.0, 30.0, 30.0, 31.2])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert slowness() == pytest.approx(1.2 / TRIAL_SECONDS)
 
 
 def test_the_time_that_is_left_follows_from_the_step_that_is_done(capsys):
