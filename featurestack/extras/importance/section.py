@@ -1,6 +1,5 @@
-"""The section of the report on importance, its figures and its sentences."""
+"""The section of the report on importance, its figures and its verdicts."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures import figure, row_height
 from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
 from featurestack.analysis.page import Report, Section
-from featurestack.analysis.run_arrays import Run
+from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
-from featurestack.base.quantities import counted, percent, points
+from featurestack.base.quantities import percent, points
 from featurestack.base.shell import make_command, without
 from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
@@ -32,16 +31,14 @@ from featurestack.extras.importance.importance import (
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
-NAMED = 4  # features whose loss the first screen states
-
-Row = Mapping[str, Any]
 
 
 def make_importance(options: ImportanceOptions) -> None:
     """Measure what each feature is worth by itself and next to the others."""
     measured = measure_importance(options)
     print(importance_summary(measured))
-    print(*what_matters(measured))
+    for label, text in verdicts(measured).items():
+        print(f"{label}: {text}")
     print(report_line(options))
 
 
@@ -53,15 +50,16 @@ def importance(report: Report) -> Section | None:
     shown = read_importance(path)
     tables, found = shown.tables, report.found
     losses = tables["features"].query("measure == 'lost'")
-    sentences = what_matters(shown)
+    problems = []
     if found.main and not is_of(shown, found.main.best):
         words = [*without(report.job.given, "RUN")]
         words.append(f"FEATURES={' '.join(shown.features)}")
         command = make_command("importance", *words)
-        sentences.append(
-            "Importance was measured on other clips, labels, groups or folds than the"
-            f" best configuration: {command} measures it again."
+        text = (
+            "measured on other clips, labels, groups or folds than the best"
+            f" configuration: {command} measures it again"
         )
+        problems = [Problem("importance", text)]
     return Section(
         "importance",
         "Importance",
@@ -70,9 +68,10 @@ def importance(report: Report) -> Section | None:
             "measured": tables,
             "shown_call": shown,
             "base": base_of(shown.features),
+            "verdicts": verdicts(shown),
             "no_intervals": bool(losses["low"].isna().all()),
         },
-        leads={"What matters?": " ".join(sentences)} if sentences else {},
+        problems=problems,
     )
 
 
@@ -141,60 +140,31 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     return heat_map(ax, means.map(points_or_dot), colours)
 
 
-# ---- sentences
+# ---- verdicts
 
 
-def what_matters(measured: Importance) -> list[str]:
-    """Sentences on the smaller set, and on what is lost without each feature."""
-    losses = measured.tables["features"].query("measure == 'lost'")
-    every = f"{counted(len(measured.features), 'feature')}, by ridge"
-    tables = measured.tables
-    if tables["smaller"].empty:
-        if few := few_groups(measured.recordings):
-            worst = losses.loc[losses["mean"].idxmax()]
-            text = (
-                f"{few}: the score falls most without {worst['feature']}, by"
-                f" {unsigned(worst['mean'])} points, which cannot be judged."
-            )
-            return [text]
-        return [f"All {every}, are not clearly better than chance."]
-    of_features = lost_by_feature(losses.to_dict("records"))
-    return [smaller_set(tables["smaller"], every), of_features]
-
-
-def smaller_set(table: pd.DataFrame, features: str) -> str:
-    """The smallest set that the interval allows us to call as good, from the table of
-    `smaller_sets`; `features` are all features, in words.
+def verdicts(measured: Importance) -> dict[str, str]:
+    """What is clearly lost without a feature, the largest loss first, and the smallest
+    set that the interval allows us to call as good: label -> numbers.
     """
-    every = f"all {features} ({percent(table['of'].iloc[0])} %)"
-    good = table[table["verdict"] == "as good"].to_dict("records")
-    if not good:
-        return f"None of the smaller sets could be shown to be as good as {every}."
-    row = good[0]
-    lost = (
-        f"{unsigned(row['lost'])} points ({DIFFERENCE_INTERVAL} {unsigned(row['low'])}"
-        f" to {unsigned(row['high'])})"
-    )
-    return (
-        f"{row['features']} {percent(row['score'])} % is as good as {every}: it loses"
-        f" {lost}, which is within a twentieth of what all give above chance."
-    )
-
-
-def lost_by_feature(rows: Sequence[Row]) -> str:
-    """The features without which the loss is clear, the largest loss first."""
-    clear = [row for row in rows if row["significant"] and row["mean"] > 0]
-    clear.sort(key=lambda row: -row["mean"])
-    if not clear:
-        return "The score does not clearly fall without any one of them."
-    losses = [
-        f"by {unsigned(row['mean'])} points without {row['feature']}"
-        f" ({DIFFERENCE_INTERVAL} {unsigned(row['low'])} to {unsigned(row['high'])})"
-        for row in clear[:NAMED]
-    ]
-    text = f"The score falls {', '.join(losses)}"
-    if len(clear) > NAMED:
-        text += f", and clearly without {len(clear) - NAMED} more"
-    if len(clear) < len(rows):
-        text += "; it does not clearly fall without any other"
-    return f"{text}."
+    losses = measured.tables["features"].query("measure == 'lost'")
+    smaller = measured.tables["smaller"]
+    if few := few_groups(measured.recordings):
+        worst = losses.loc[losses["mean"].idxmax()]
+        most = f"most without {worst['feature']}, {unsigned(worst['mean'])}"
+        return {"Points lost": f"{most}; {few}"}
+    if smaller.empty:
+        return {"All features": "not clearly better than chance"}
+    clear = losses[losses["significant"].astype(bool) & (losses["mean"] > 0)]
+    clear = clear.sort_values("mean", ascending=False)
+    lost = [f"{row.feature} {unsigned(row.mean)}" for row in clear.itertuples()]
+    good = "no smaller set"
+    for row in smaller[smaller["verdict"] == "as good"][:1].itertuples():
+        good = (
+            f"{row.features} {percent(row.score)} %, {unsigned(row.lost)} points less"
+            f" ({DIFFERENCE_INTERVAL} {unsigned(row.low)} to {unsigned(row.high)})"
+        )
+    return {
+        "Points lost without a feature": ", ".join(lost) or "none is clear",
+        f"As good as all, {percent(measured.every)} %": good,
+    }

@@ -1,4 +1,4 @@
-"""Sentences about importance, a phrase book, and its figures."""
+"""Verdicts of importance, and its figures."""
 
 from types import SimpleNamespace
 
@@ -11,26 +11,38 @@ from featurestack.extras.importance import section
 from tests.analysis.test_figures import INTERVALS, NAMES, assert_drawn
 from tests.cases import cases
 
-EVERY = "3 features, by ridge"
 
-
-def smaller(features, verdict):
-    row = {"features": features, "score": 0.935, "of": 0.95, "lost": 0.015}
-    return row | {"low": -0.013, "high": 0.053, "verdict": verdict}
+def measured(verdict, **given):
+    """Importance of three features, and of one smaller set with this verdict."""
+    losses = {"feature": [*"abc"], "measure": "lost", "mean": [0.03, 0.1, 0.01]}
+    losses["significant"] = [True, True, False]
+    row = {"features": "a+b", "score": 0.935, "lost": 0.015}
+    row |= {"low": -0.013, "high": 0.053, "verdict": verdict}
+    tables = {"features": pd.DataFrame(losses), "smaller": pd.DataFrame([row])}
+    given = {"recordings": 40, "every": 0.95, "tables": tables} | given
+    return SimpleNamespace(**given)
 
 
 def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
-    rows = [smaller("mel", "worse"), smaller("mel+mfcc", "as good")]
-    assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
-        "mel+mfcc 93.5 % is as good as all 3 features, by ridge (95.0 %): it loses 1.5"
-        " points (97.5 % interval −1.3 to 5.3), which is within a twentieth of what all"
-        " give above chance."
+    lost, good = section.verdicts(measured("as good")).items()
+    assert lost == ("Points lost without a feature", "b 10.0, a 3.0")
+    assert good == (
+        "As good as all, 95.0 %",
+        "a+b 93.5 %, 1.5 points less (97.5 % interval −1.3 to 5.3)",
     )
-    rows = [smaller("mel", "open")]
-    assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
-        "None of the smaller sets could be shown to be as good as all 3 features, by"
-        " ridge (95.0 %)."
+    *_, text = section.verdicts(measured("open")).values()
+    assert text == "no smaller set"
+
+
+def test_few_recordings_and_features_no_better_than_chance_have_no_verdict():
+    (few,) = section.verdicts(measured("as good", recordings=6)).values()
+    assert few == (
+        "most without b, 10.0; 6 recordings are too few for a verdict, which needs 7"
     )
+    chance = measured("open")
+    chance.tables["smaller"] = pd.DataFrame()
+    (text,) = section.verdicts(chance).values()
+    assert text == "not clearly better than chance"
 
 
 @cases("clips", "data", "classes", "same")
