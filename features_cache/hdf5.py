@@ -232,8 +232,8 @@ def lock(folder: Path, name: str) -> Lock:
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     """(N,) a hash of each clip's id, source content and window."""
     places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
-    placed = clips["clip_id"] + "\0" + places
-    ids = clips["clip_id"].where(clips["end"] == 0, placed)
+    windows = clips["clip_id"] + "\0" + places
+    ids = clips["clip_id"].where(clips["end"] == 0, windows)
     pairs = zip(ids, clips["source_hash"])
     hashes = (_hash("\0".join(words)) for words in pairs)
     return np.fromiter(hashes, np.uint64, len(clips))

@@ -54,11 +54,11 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def claim_of_source(
-    own: OwnFiles,
+    record: OwnFiles,
     names: Iterable[str],
     source: str,
     name: str,
-    known: Callable[[Path], bool] = lambda file: False,
+    is_ours: Callable[[Path], bool] = lambda file: False,
 ) -> None:
     """Claim file names in a folder of the dataset of this source and name; RequestError
     if a file of the user has one, or if the folder is of another source that is there.
@@ -68,9 +68,9 @@ def claim_of_source(
         return former in NAMED or Path(former).exists()
 
     try:
-        own.claim(names, REMEDY, known, identity=source, is_other=is_other)
+        record.claim(names, REMEDY, is_ours, identity=source, is_other=is_other)
     except Taken as other:
-        raise other_source(own.folder, other.identity, source, name) from None
+        raise other_source(record.folder, other.identity, source, name) from None
 
 
 def claim_names(folder: Path, *names: str, source: str = "") -> None:
@@ -266,13 +266,13 @@ def write_failures(
     """
     ids = clips["clip_id"].to_numpy()
     paths = clips["path"].to_numpy()
-    asked = {WHOLE, *features}
+    tried_features = {WHOLE, *features}
     here = {*ids}
     again = {*ids[tried]}
     with lock(folder, "index"):
         kept = []
         for clip, path, feature, reason in read_failures(folder):
-            if clip in here and not (clip in again and feature in asked):
+            if clip in here and not (clip in again and feature in tried_features):
                 kept.append([clip, path, feature, reason])
         new = [[ids[row], paths[row], *why] for row, *why in failures]
         write_rows(folder / FAILURES, kept + new)

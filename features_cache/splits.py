@@ -99,11 +99,11 @@ def draw_groups(
     shuffled = class_of.sample(frac=1, random_state=rng)
     by_class = shuffled.groupby(shuffled, sort=False)
     groups = {label: list(members.index) for label, members in by_class}
-    wanted = {label: share * len(members) for label, members in groups.items()}
-    taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
+    quota = {label: share * len(members) for label, members in groups.items()}
+    taken = {label: min(int(quota[label]), len(groups[label]) - 1) for label in groups}
     missing = max(1, round(share * len(class_of))) - sum(taken.values())
     # largest remainder first
-    for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):
+    for label in sorted(groups, key=lambda label: taken[label] - quota[label]):
         if missing > 0 and taken[label] < len(groups[label]) - 1:
             taken[label] += 1
             missing -= 1

@@ -327,17 +327,17 @@ def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
         with lock(folder, "preparing"):
             lacking = missing(extraction)
             locks = {name: folder / LOCKS / f"{name}.lock" for name in lacking.sizes}
-            held = [
+            busy = [
                 name for name, file in locks.items() if file.exists() and is_held(file)
             ]
-            if not held:
+            if not busy:
                 yield lacking
                 return
         tell(
-            f"waiting: {held[0]}.h5 has to be made again for these clips, and another"
+            f"waiting: {busy[0]}.h5 has to be made again for these clips, and another"
             " run is writing to it"
         )
-        with lock(folder, held[0]):
+        with lock(folder, busy[0]):
             pass  # granted when no run writes to the file
 
 

@@ -280,14 +280,14 @@ def kept_info(path: str | Path) -> Info:
         return file_info(path)
     except Truncated:
         with _opened(path, whole=False) as file:
-            promised = file.frames
-            for wanted, there in promised_bytes(file, Path(path)):
-                promised = round(file.frames * wanted / max(1, there))
+            frames_promised = file.frames
+            for promised, actual in promised_bytes(file, Path(path)):
+                frames_promised = round(file.frames * promised / max(1, actual))
             frames = 0
             with suppress(soundfile.SoundFileError, RuntimeError):
                 while read := len(file.read(SMALL_BLOCK)):
                     frames += read
-            lost = promised - frames if promised > frames else None
+            lost = frames_promised - frames if frames_promised > frames else None
             return Info(file.samplerate, frames, file.channels, lost)
 
 
@@ -304,11 +304,11 @@ def damaged_parts(files: Mapping[str, str]) -> list[str]:
     """Lines that name MP3s with damaged frames; files -> the decoder's first error."""
     if not files:
         return []
-    shown = [f"{file}: {error}" for file, error in files.items()]
+    named = [f"{file}: {error}" for file, error in files.items()]
     number = "1 MP3 has" if len(files) == 1 else f"{len(files):,} MP3s have"
     begun = f"{number} damaged frames, which are silent or distorted"
-    named = [f"  {name}" for name in first_names(shown, SHOWN_DAMAGED)]
-    return [f"{begun}; the other frames are used:", *named]
+    lines = [f"  {name}" for name in first_names(named, SHOWN_DAMAGED)]
+    return [f"{begun}; the other frames are used:", *lines]
 
 
 def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
@@ -423,15 +423,15 @@ def checked_rate(sample_rate: Any) -> int:
     return int(sample_rate)
 
 
-def checked_samples(given: ArrayLike, channel: int = 0, several: str = "") -> Samples:
+def checked_samples(samples: ArrayLike, channel: int = 0, several: str = "") -> Samples:
     """Samples as mono float32 (n,) of full scale 1: a channel of the shorter axis,
     counted from 1, or the mean of all (0); RequestError for what is not audio.
 
     several  what the message on other shapes says about several clips
     """
-    if hasattr(given, "sample_rate"):
+    if hasattr(samples, "sample_rate"):
         raise RequestError("the samples are a Clip: give clip.y and clip.sample_rate")
-    y = _scaled(np.asarray(given))
+    y = _scaled(np.asarray(samples))
     if y.ndim == 1:
         return y
     if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:

@@ -52,37 +52,38 @@ BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
 
 
-def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
+def extract_features(options: FeaturesCommand, prepared: Request | None = None) -> int:
     """The command `features`: extract what the cache lacks. Return 1 if a clip failed;
-    raise Failed if every clip did. With a `known` request no next command is printed.
+    raise Failed if every clip did. After a `prepared` request no command is proposed.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
     begun = time.perf_counter()
-    asked = known or request(options)
-    for note in asked.notes:
+    extraction = prepared or request(options)
+    for note in extraction.notes:
         print(note)
     try:
-        result = extract(asked, options)
+        result = extract(extraction, options)
     except OSError as error:
         if error.errno in NOT_WRITABLE:
+            reason = os.strerror(error.errno)
             raise RequestError(
-                f"{asked.folder} may not be written ({os.strerror(error.errno)}): DATA="
-                " names a folder of your own; links in it to these files save computing"
-                " them again"
+                f"{extraction.folder} may not be written ({reason}): DATA= names a"
+                " folder of your own; links in it to these files save computing them"
+                " again"
             ) from error
         raise Failed(
             f"{error}; finished clips are kept; run the same command again to resume"
         ) from error
-    summary = extraction_summary(asked, result, time.perf_counter() - begun)
+    summary = extraction_summary(extraction, result, time.perf_counter() - begun)
     if result.failures:
-        refuse_failed_features(asked, result, summary)
-    cache = Cache(asked.folder)
+        refuse_failed_features(extraction, result, summary)
+    cache = Cache(extraction.folder)
     lines = summary
-    if known is None:
-        lines.append(next_step(asked, options, cache))
+    if prepared is None:
+        lines.append(next_step(extraction, options, cache))
     if result.failures:
-        usable = counted(int(cache.readable(asked.names).sum()), "clip")
+        usable = counted(int(cache.readable(extraction.names).sum()), "clip")
         failed = len({row for row, *_ in result.failures})
         lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
     print("\n".join(lines))
@@ -90,14 +91,14 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
 
 
 def refuse_failed_features(
-    asked: Request, result: ExtractionResult, summary: list[str]
+    extraction: Request, result: ExtractionResult, summary: list[str]
 ) -> None:
     """Failed, with the reason, if a feature could not be computed for any clip."""
-    files = zip(asked.names, asked.files)
+    files = zip(extraction.names, extraction.files)
     lacking = [stored for stored, file in files if not file.exists()]
     if not lacking:
         return
-    if len(lacking) < len(asked.names):
+    if len(lacking) < len(extraction.names):
         print(*summary, sep="\n")
     reasons = [each for each in result.failures if each[1] in (WHOLE, *lacking)]
     *_, reason = min(reasons)
@@ -105,56 +106,60 @@ def refuse_failed_features(
         reason += "; AUDIO_DIR= names where a table's files are"
     raise Failed(
         f"{listed(lacking)}: every clip failed, the first because of: {reason};"
-        f" {asked.folder / FAILURES} has all reasons"
+        f" {extraction.folder / FAILURES} has all reasons"
     )
 
 
-def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
+def extract(extraction: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
-    if complete := nothing_missing(asked):
-        print_work(asked, complete)
+    if complete := nothing_missing(extraction):
+        print_work(extraction, complete)
         return ExtractionResult()
-    of_audio = [not feature.source for feature in asked.features]
-    if asked.read_only and missing(asked).todo[:, of_audio].any():
+    of_audio = [not feature.source for feature in extraction.features]
+    if extraction.read_only and missing(extraction).todo[:, of_audio].any():
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and lacks some"
-            f" of these features: give {quoted(f'DATASET={asked.dataset.source}')}"
+            f" of these features: give {quoted(f'DATASET={extraction.dataset.source}')}"
         )
     done = ExtractionResult()
-    with cache_writer(asked, partial(print_work, asked)) as (lacking, made, claim):
+    with cache_writer(extraction, partial(print_work, extraction)) as (
+        lacking,
+        made,
+        claim,
+    ):
         none = np.empty(0)  # workers need no axes; a waveform's has megabytes
         files = [replace(each, row_axis=none, frame_axis=none) for each in made]
-        of_maps = Cache(asked.folder) if not all(of_audio) else None
-        job = Job(asked.features, tuple(files), of_maps, claim)
+        of_maps = Cache(extraction.folder) if not all(of_audio) else None
+        job = Job(extraction.features, tuple(files), of_maps, claim)
         total = len(lacking.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")
         if total:
             shown = progress(total=total, label="features", unit="clips")
             with open_backend(options) as backend, shown as bar:
-                parts = batches(asked, lacking, backend.processes)
+                parts = batches(extraction, lacking, backend.processes)
                 for result in backend.compute(job, parts):
                     done += result
                     bar.update(result.clips)
-        note_results(asked, lacking, done.failures)
+        note_results(extraction, lacking, done.failures)
     return done
 
 
 def batches(
-    asked: Request, lacking: Missing, processes: int
+    extraction: Request, lacking: Missing, processes: int
 ) -> Iterator[list[ClipTask]]:
     """Batches of clips that lack a feature, shorter towards the end."""
     left = lacking.clips
-    clips = asked.clips
+    clips = extraction.clips
     versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
     sources = [*zip(clips["clip_id"], clips["path"], spans(clips), versions)]
-    fitting = int(LONGEST_AUDIO / max(asked.dataset.duration, 1))
+    fitting = int(LONGEST_AUDIO / max(extraction.dataset.duration, 1))
     most = min(max(fitting, 1), LONGEST_BATCH)
-    feature_keys = [spec.key for spec in asked.stored]
+    feature_keys = [spec.key for spec in extraction.stored]
     while len(left):
         size = min(most, 1 + len(left) // (processes * BATCHES_LEFT))
         rows, left = np.split(left, [size])
-        keys = asked.keys[rows]
+        keys = extraction.keys[rows]
         of_features = [fingerprints(keys, key).tolist() for key in feature_keys]
         batch = []
         for row, prints in zip(rows.tolist(), zip(*of_features)):
@@ -164,15 +169,15 @@ def batches(
         yield batch
 
 
-def print_work(asked: Request, lacking: Missing) -> None:
+def print_work(extraction: Request, lacking: Missing) -> None:
     """Print notes, the number of feature maps to compute and the size of new files."""
-    clips = counted(len(asked.clips), "clip")
-    features = counted(len(asked.stored) - len(asked.read), "feature")
-    if read := [name for name in asked.names if name in asked.read]:
+    clips = counted(len(extraction.clips), "clip")
+    features = counted(len(extraction.stored) - len(extraction.read), "feature")
+    if read := [name for name in extraction.names if name in extraction.read]:
         features += f" and {listed(read)}, from which some are computed"
-    left, whole = lacking.todo.sum(), lacking.todo[asked.part].size
+    left, whole = lacking.todo.sum(), lacking.todo[extraction.part].size
     todo = f"{left:,} of {whole:,} feature maps to compute"
-    lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
+    lines = [f"{extraction.dataset.name}: {clips}, {features}; {todo}"]
     sizes = lacking.sizes
     if sizes:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
@@ -183,7 +188,7 @@ def print_work(asked: Request, lacking: Missing) -> None:
 
 
 def extraction_summary(
-    asked: Request, result: ExtractionResult, seconds: float
+    extraction: Request, result: ExtractionResult, seconds: float
 ) -> list[str]:
     """Lines on speed and failures; none if there was no work."""
     if not result.clips:
@@ -193,29 +198,29 @@ def extraction_summary(
     lines += audio.damaged_parts(dict(result.damaged))
     if failed := {row for row, *_ in result.failures}:
         lines.append(
-            f"{counted(len(failed), 'clip')} failed ({asked.folder / FAILURES}):"
+            f"{counted(len(failed), 'clip')} failed ({extraction.folder / FAILURES}):"
         )
     alike: dict[str, list[str]] = {}  # what is wrong -> clips
     for row, feature, reason in sorted(result.failures):
         wrong = reason if feature == WHOLE else f"{feature}: {reason}"
-        alike.setdefault(wrong, []).append(asked.clips["clip_id"].iloc[row])
+        alike.setdefault(wrong, []).append(extraction.clips["clip_id"].iloc[row])
     for wrong, ids in [*alike.items()][:SHOWN_FAILURES]:
         lines.append(f"  {listed(ids)}: {wrong}")
     return lines
 
 
-def next_step(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
+def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> str:
     """The next command, training by a model that takes seconds and reads every feature;
     or why there is none yet.
     """
-    readable = cache.readable(asked.names)
-    lacking = ~readable & ~has_failed(cache.folder, cache.clips, asked.names)
+    readable = cache.readable(extraction.names)
+    lacking = ~readable & ~has_failed(cache.folder, cache.clips, extraction.names)
     if lacking.any():
         clips = counted(len(lacking), "clip")
         return f"{lacking.sum():,} of {clips} are missing: other PART= compute them"
     if not readable.any():
         return "no clip is usable: nothing to train on"
-    if reason := untrainable(asked.dataset.table):
+    if reason := untrainable(extraction.dataset.table):
         return f"no training yet: {reason}"
     words = option_words(options, ("dataset", "name", "data", "runs", "features"))
     return next_line("train", *words, "MODEL=ridge")

@@ -110,19 +110,19 @@ def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:
         path.read_bytes(), settings, providers=["CPUExecutionProvider"]
     )
     names = [each.name for each in session.get_outputs()]
-    wanted = [output or names[0] for output in outputs]
-    if other := {*wanted} - {*names}:
+    read = [output or names[0] for output in outputs]
+    if other := {*read} - {*names}:
         raise ValueError(
             f"its outputs are {', '.join(names)}, not {', '.join(other)}: an inner one"
             " has to be named as an output in the graph"
         )
-    given = session.get_inputs()[0]
+    entry = session.get_inputs()[0]
 
     def run(x: Array) -> list[Array]:
-        outputs: list[Array] = session.run(wanted, {given.name: x})
+        outputs: list[Array] = session.run(read, {entry.name: x})
         return outputs
 
-    return run, [length if isinstance(length, int) else None for length in given.shape]
+    return run, [length if isinstance(length, int) else None for length in entry.shape]
 
 
 def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
@@ -148,14 +148,14 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
             content = cut(path.read_bytes(), entered, sorted(kept))
             interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
-    given = interpreter.get_input_details()[0]
+    entry = interpreter.get_input_details()[0]
 
     def run(x: Array) -> list[Array]:
         if x.shape != tuple(interpreter.get_input_details()[0]["shape"]):
-            interpreter.resize_tensor_input(given["index"], x.shape, strict=True)
+            interpreter.resize_tensor_input(entry["index"], x.shape, strict=True)
             interpreter.allocate_tensors()
         interpreter.reset_all_variables()  # a clip's values depend on no clip before
-        interpreter.set_tensor(given["index"], x)
+        interpreter.set_tensor(entry["index"], x)
         interpreter.invoke()
         outputs = []
         for tensor in tensors:
@@ -164,7 +164,7 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
             outputs.append((values - zero) * scale if scale else values)  # 0: floats
         return outputs
 
-    lengths = given["shape_signature"].tolist()
+    lengths = entry["shape_signature"].tolist()
     return run, [None if length < 0 else length for length in lengths]
 
 
@@ -193,17 +193,17 @@ def cut(network: bytes, start: int | None, outputs: Sequence[int]) -> bytes:
 def pointwise(interpreter: Any) -> list[dict[str, Any]]:
     """The output of each convolution whose kernel is 1 by 1, on a map."""
     tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
-    found = []
+    convolutions = []
     for step in interpreter._get_ops_details():
         if step["op_name"] != "CONV_2D":
             continue
         kernel = tensors[step["inputs"][1]]["shape"]  # (outputs, rows, columns, inputs)
         output = tensors[step["outputs"][0]]
         if kernel[1] == kernel[2] == 1 and np.prod(output["shape"][1:3]) > 1:
-            found.append(output)
-    if not found:
+            convolutions.append(output)
+    if not convolutions:
         raise ValueError("it has no pointwise convolution")
-    return found
+    return convolutions
 
 
 def spectrogram_tensor(interpreter: Any, start: str) -> int | None:

@@ -140,17 +140,17 @@ def tempogram_ratio(
     slowest = int(np.argmax(tempo < 320.0))
     strength = 1 + 1e6 * tempogram[slowest:]
     likely = np.argmax(strength * prior[slowest:, None], axis=0)
-    wanted = METRE[:, None] * tempo[slowest + likely]
+    multiples = METRE[:, None] * tempo[slowest + likely]
     rising = tempo[:0:-1]  # without lag 0, whose tempo is infinite
-    right = np.searchsorted(rising, wanted)
+    right = np.searchsorted(rising, multiples)
     right = np.clip(right, 1, len(rising) - 1)
     left = right - 1
     frame = np.arange(frames)
     low = tempogram[lags - 1 - left, frame]
     high = tempogram[lags - 1 - right, frame]
     slope = (high - low) / (rising[right] - rising[left])
-    between = low + slope * (wanted - rising[left])
-    outside = (wanted < rising[0]) | (wanted > rising[-1])
+    between = low + slope * (multiples - rising[left])
+    outside = (multiples < rising[0]) | (multiples > rising[-1])
     return np.where(outside, 0.0, between)
 
 
@@ -186,8 +186,8 @@ def modulation(
     # number of zeros at the end; 0 if all samples are zero
     silent = int(np.argmax(clip.y[::-1] != 0))
     frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
-    own = levels[:, :frames]
-    centred = own - own.mean(axis=1, keepdims=True)
+    sounding = levels[:, :frames]
+    centred = sounding - sounding.mean(axis=1, keepdims=True)
     rate = clip.sample_rate / framing.hop_length
     edges = modulation_edges(rate, ranges, low, high)
     # at least one bin in each range

@@ -29,8 +29,8 @@ def __getattr__(name: str) -> ModuleType:
 def are_compiled() -> bool:
     """Whether there is compiled code where numba looks for it."""
     named = os.environ.get("NUMBA_CACHE_DIR")
-    own = Path(__file__).parent / "__pycache__"
-    places = [Path(named)] if named else [own, Path.home() / ".cache" / "numba"]
+    beside = Path(__file__).parent / "__pycache__"
+    places = [Path(named)] if named else [beside, Path.home() / ".cache" / "numba"]
     return any(next(place.rglob("*.nbi"), None) for place in places)
 
 
