@@ -285,7 +285,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ranking(ranking.Ranking[Run]):
+class Ranking(ranking.ModelRanking[Run]):
     """Comparable runs, best first."""
 
     # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking

@@ -33,7 +33,7 @@ from featurestack.base.options import Options, option
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.compare.metrics import Floats
-from featurestack.compare.ranking import Ranking, in_order
+from featurestack.compare.ranking import ModelRanking, in_order
 from featurestack.compare.significance import LEVEL
 
 RANDOM_SPLITS, TESTED = 15, 5  # of Nadeau and Bengio: a fifth of the clips is tested
@@ -60,7 +60,9 @@ def ours(dataset: Dataset, rng: np.random.Generator) -> bool:
     """`fs.compare` of five folds, at its level of 0.025."""
     fold = folds_of(dataset, rng)
     models = models_of(dataset, fold, cross_validated(dataset, fold))
-    return Ranking(runs=in_order(models), crossed=True).verdict(1) == "clearly worse"
+    return (
+        ModelRanking(runs=in_order(models), crossed=True).verdict(1) == "clearly worse"
+    )
 
 
 def mcnemar(dataset: Dataset, rng: np.random.Generator) -> bool:

@@ -37,7 +37,7 @@ from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.checks.ridge_findings import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
-from featurestack.compare.ranking import Ranking, in_order
+from featurestack.compare.ranking import ModelRanking, in_order
 from featurestack.compare.significance import FAMILY_LEVEL, LEVEL, sign_flip_tests
 from featurestack.extras.recordings.check import (
     draw,
@@ -284,7 +284,7 @@ def sets(reports: int, rng: np.random.Generator) -> Rows:
             dataset = draw_world(world, count, own_rng)
             fold = folds_of(dataset, own_rng)
             models = models_of(dataset, fold, cross_validated(dataset, fold, model))
-            ranking = Ranking(runs=in_order(models), crossed=True, draws=SIGNS)
+            ranking = ModelRanking(runs=in_order(models), crossed=True, draws=SIGNS)
             names = [own.name for own in ranking.runs[1:]]
             leads = ranking.by_recording[:, 1:] - ranking.by_recording[:, [0]]
             tests = sign_flip_tests(

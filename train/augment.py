@@ -122,12 +122,12 @@ class Batch(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def _where(
     channels: tuple[str | bool, ...],
-    wanted: tuple[str | bool, ...],
+    values: tuple[str | bool, ...],
     device: torch.device,
 ) -> Tensor:
     import torch
 
-    chosen = [channel in wanted for channel in channels]
+    chosen = [channel in values for channel in channels]
     by_channel = torch.tensor(chosen, device=device)
     return by_channel.view(1, -1, 1, 1)
 

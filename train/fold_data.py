@@ -228,10 +228,10 @@ class FoldData:
             start += len(part)
         return replace(self, values=values)
 
-    def inputs(self, wanted: Sequence[Positions]) -> Iterator[Tensor]:
+    def inputs(self, batches: Sequence[Positions]) -> Iterator[Tensor]:
         """Each batch's x (B, D, H, W) on the network's device."""
         if self.values is not None:
-            for positions in wanted:
+            for positions in batches:
                 places = torch.from_numpy(self.every.get_indexer(positions))
                 x = self.values.index_select(0, sent(places, self.values.device))
                 yield sent(x, self.device).float()
@@ -239,16 +239,16 @@ class FoldData:
         with ThreadPoolExecutor(
             1, initializer=torch.set_num_threads, initargs=(1,)
         ) as thread:
-            jobs = (thread.submit(self.read, positions) for positions in wanted)
+            jobs = (thread.submit(self.read, positions) for positions in batches)
             waiting = deque(islice(jobs, AHEAD))
             while waiting:
                 waiting.extend(islice(jobs, 1))
                 x = waiting.popleft().result()
                 yield x.to(self.device, non_blocking=True).float()
 
-    def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, batches: Sequence[Positions]) -> Iterator[tuple[Tensor, Tensor]]:
         """Each batch's x and targets (B, K)."""
-        for positions, x in zip(wanted, self.inputs(wanted)):
+        for positions, x in zip(batches, self.inputs(batches)):
             targets = torch.from_numpy(self.plan.indicator(positions))
             yield x, sent(targets.float(), x.device)
 

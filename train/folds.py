@@ -257,7 +257,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
             logits = network.eval()(torch.zeros(1, *plan.input.shape))
     except RuntimeError as error:
         shape = ", ".join(map(str, plan.input.shape))
-        remedy = "" if plan.model.own else ": give another GRID= or MODEL="
+        remedy = "" if plan.model.user_defined else ": give another GRID= or MODEL="
         raise RequestError(
             f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
             f" {one_line(error)}{remedy}"

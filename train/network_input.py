@@ -210,13 +210,13 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
     return resized[:, 0]
 
 
-def resizing(length: int, wanted: int) -> Tensor:
-    """(length, wanted): triangular weights that resize `length` values to `wanted`."""
+def resizing(length: int, size: int) -> Tensor:
+    """(length, size): triangular weights that resize `length` values to `size`."""
     import torch
 
     places = torch.arange(length, dtype=torch.float32) + 0.5
-    step = (places[-1] + 0.5) / wanted
-    centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
+    step = (places[-1] + 0.5) / size
+    centres = (torch.arange(size, dtype=torch.float32) + 0.5) * step
     distances = (places[:, None] - centres).abs()
     weights = (1 - distances / step.clamp(min=1)).clamp(min=0)
     return weights / weights.sum(0)
@@ -289,11 +289,11 @@ class InputSpec:
         has_padding = has_maps and filled.min() < 1
         droppable = has_padding and "padding" in kind.uses
         if training.padding == "auto":
-            wanted = not reads_padding and 1 - filled.mean() > MUCH_PADDING
+            drop = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         else:
-            wanted = training.padding == "drop"
+            drop = training.padding == "drop"
         grid = kind.chosen_grid(channels, training.grid)
-        return cls(kind, channels, grid, bool(droppable and wanted))
+        return cls(kind, channels, grid, bool(droppable and drop))
 
     @classmethod
     def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:

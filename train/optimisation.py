@@ -225,9 +225,9 @@ def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
     return made, graph.replay
 
 
-def captured_passes(network: nn.Module, passes: Passes, own: bool) -> Passes:
+def captured_passes(network: nn.Module, passes: Passes, user_defined: bool) -> Passes:
     """The passes as one CUDA graph, unless the network has dropout or is the user's."""
-    reason = "the model is your own" if own else ""
+    reason = "the model is your own" if user_defined else ""
     for layer in network.modules():
         if "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0:
             reason = "the model has dropout"
@@ -254,9 +254,9 @@ class Replayed:
             self.capture(x, targets)
         if x.shape not in self.captured:
             return self.passes(x, targets)
-        own_x, own_targets, made, replay = self.captured[x.shape]
-        own_x.copy_(x)
-        own_targets.copy_(targets)
+        read_x, read_targets, made, replay = self.captured[x.shape]
+        read_x.copy_(x)
+        read_targets.copy_(targets)
         replay()
         loss, logits, *gradients = made
         for weight, gradient in zip(self.parameters, gradients, strict=True):

@@ -82,7 +82,7 @@ class Plan:
 
     config: RunConfig  # the run's record before its training
     options: RunOptions  # as given
-    told: tuple[str, ...]  # messages about options that differ from those given
+    messages: tuple[str, ...]  # about options that differ from those given
     cache: Cache
     table: pd.DataFrame
     task: Task
@@ -241,7 +241,7 @@ def defaults(named: RunOptions, model: Architecture) -> dict[str, Any]:
 
 
 def settle(
-    asked: RunOptions,
+    request: RunOptions,
     features: Sequence[Channel],
     model: Architecture,
     task: Task,
@@ -250,33 +250,34 @@ def settle(
     with every default, and messages about the options that were changed.
     """
     default = vars(RunOptions())
-    told = []
-    if asked.model == RunOptions.model != model.name:
-        told.append(f"every channel is a vector: MODEL={model.name} is trained")
-    for parsed, channel in zip(parse_set(asked.features), features):
+    messages = []
+    if request.model == RunOptions.model != model.name:
+        messages.append(f"every channel is a vector: MODEL={model.name} is trained")
+    for parsed, channel in zip(parse_set(request.features), features):
         if {*dict(channel.parameters)} - {*dict(parsed.parameters)}:
-            told.append(f"{parsed}: {channel}, the only one in the cache")
+            messages.append(f"{parsed}: {channel}, the only one in the cache")
 
     # options without effect go back to their defaults
-    ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
+    ignored = [name for name in model.unused if getattr(request, name) != default[name]]
     if ignored:
-        told.append(no_effect(asked, ignored, f"MODEL={model.name}"))
+        messages.append(no_effect(request, ignored, f"MODEL={model.name}"))
     if model.in_streams(len(features)):
-        told.append(
+        messages.append(
             f"MODEL={model.name} reads each channel by itself, {len(features)} times"
             f" the work of one; {model.base}@fusion=early reads them as one image"
         )
-    if asked.val != "none" and not model.kind.in_steps:
-        takes = f"VAL={asked.val} only costs MODEL={model.name} training clips"
-        told.append(f"{takes}: it chooses nothing by validation")
-    if asked.val == "none" and asked.select != RunOptions.select:
-        told.append("SELECT= is ignored without VAL=")
+    if request.val != "none" and not model.kind.in_steps:
+        takes = f"VAL={request.val} only costs MODEL={model.name} training clips"
+        messages.append(f"{takes}: it chooses nothing by validation")
+    if request.val == "none" and request.select != RunOptions.select:
+        messages.append("SELECT= is ignored without VAL=")
         ignored.append("select")
-    elif asked.select not in task.metric.history_columns:
+    elif request.select not in task.metric.history_columns:
         raise RequestError(
-            f"SELECT={asked.select}: TASK={task.name} has no such score; give val_loss"
+            f"SELECT={request.select}: TASK={task.name} has no such score; give"
+            " val_loss"
         )
-    named = replace(asked, **{name: default[name] for name in ignored})
+    named = replace(request, **{name: default[name] for name in ignored})
 
     # names as they are in the cache and the registries
     named = replace(
@@ -300,11 +301,11 @@ def settle(
         f"{each.upper()}={chosen[each]}" for each in FROM_WEIGHTS if each in chosen
     ]
     if options.pretrained and changed:
-        told.append(
+        messages.append(
             f"{' '.join(changed)} by default, because training begins with"
             f" {options.weights}"
         )
-    return named, options, told
+    return named, options, messages
 
 
 # ---- the run's identity
@@ -375,18 +376,18 @@ def training_command(options: RunOptions) -> list[str]:
     return [*named, *option_words(options, others)]
 
 
-def make_plan(asked: RunOptions) -> Plan:
+def make_plan(request: RunOptions) -> Plan:
     """The plan of these options."""
-    validate(asked)
-    cache = cache_of(asked.dataset, asked.data, asked.name, asked.features)
-    features = find_features(cache, asked.features)
+    validate(request)
+    cache = cache_of(request.dataset, request.data, request.name, request.features)
+    features = find_features(cache, request.features)
     channels = tuple(describe_channel(cache, feature) for feature in features)
-    table = find_clips(cache, features, asked)
-    task = choose_task(asked.task, table)
-    model = choose_model(asked.model, channels)
+    table = find_clips(cache, features, request)
+    task = choose_task(request.task, table)
+    model = choose_model(request.model, channels)
     task.refuse(table)
 
-    named, options, told = settle(asked, features, model, task)
+    named, options, messages = settle(request, features, model, task)
     filled = cache.filled[table.index]
     spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
     augmenter = parse_augment(options.augment, model.kind.augmented_as)
@@ -402,34 +403,34 @@ def make_plan(asked: RunOptions) -> Plan:
     seedless = content | {"options": content["options"] | {"seed": None}}
     hash_ = digest(content)
     name = folder_name(options.features, model.name, name_parts(named), hash_)
-    path = asked.runs / dataset_name(asked.dataset, asked.name) / name
+    path = request.runs / dataset_name(request.dataset, request.name) / name
     config = RunConfig(
         format_version=RUN_FORMAT,
         made_by="train",
         dataset=path.parent.name,
         **{name: getattr(training, name) for name in OF_EVERY_RUN},
         training=training,
-        tag=asked.tag,
-        note=asked.note,
+        tag=request.tag,
+        note=request.note,
         channels=channels,
         protocol=protocol(training, model, published=cache.published_test in folds),
         hash=hash_,
-        family=digest([seedless, asked.tag]),
+        family=digest([seedless, request.tag]),
         command=tuple(training_command(named)),
         **data,
         **facts_of_model(training, spec, model),
     )
     return Plan(
         config=config,
-        options=asked,
-        told=tuple(told),
+        options=request,
+        messages=tuple(messages),
         cache=cache,
         table=table,
         task=task,
         model=model,
         input=spec,
         augmenter=augmenter,
-        tested_folds=[*(asked.folds or folds)],
+        tested_folds=[*(request.folds or folds)],
         path=path,
     )
 

@@ -112,8 +112,8 @@ class Trainer:
         # keeps the fold's clips in memory
         self.gradients: Passes | None = None
         if compute.device == "cuda":
-            own = data.plan.model.own
-            self.gradients = captured_passes(network, self.both_passes, own)
+            user_defined = data.plan.model.user_defined
+            self.gradients = captured_passes(network, self.both_passes, user_defined)
         self.epochs = data.plan.training.resolved_epochs
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
@@ -155,11 +155,11 @@ class Trainer:
         """
         clips = len(self.data.train), len(self.data.test)
         scored = curve_epochs(self.training, self.plan.options.curve, *clips)
-        best: Checkpoint = {}  # the content of best.pt if it is not yet written
+        best: Checkpoint = {}  # the content of best.pt while it is not yet written
         stored = len(self.rows)  # rows in history.csv
         last = time.perf_counter()
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
-            written = writer.submit(lambda: None)
+            writing = writer.submit(lambda: None)
             while not self.finished:
                 row = self.train_epoch(bar)
                 self.epoch += 1
@@ -179,9 +179,9 @@ class Trainer:
                     # no later epoch changes the last one, which needs no copy
                     last_state = snapshot(self.state_dict(), copy=not self.finished)
                     states = best | {"last.pt": last_state}
-                    written.result()
+                    writing.result()
                     rows = self.rows[stored:]
-                    written = writer.submit(write_epochs, folder, states, rows)
+                    writing = writer.submit(write_epochs, folder, states, rows)
                     best, stored, last = {}, len(self.rows), time.perf_counter()
                 score = f"test_{self.plan.task.metric.name}"
                 shown = ("epoch", "train_loss", "val_loss", score)
@@ -192,7 +192,7 @@ class Trainer:
                 bar.set_postfix(scores, refresh=False)
                 if tracker:
                     tracker.epoch(self.epoch, row)
-        written.result()
+        writing.result()
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         """Train one epoch and return the first columns of its row."""

@@ -178,7 +178,7 @@ def train_all(
             failures[name] = error
     if first_process():
         for line in dict.fromkeys(
-            line for plan in plans.values() for line in plan.told
+            line for plan in plans.values() for line in plan.messages
         ):
             tell(line)
     left = {name: unfinished_folds(plan) for name, plan in plans.items()}

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from featurestack.compare.comparison import Comparison, Run
+    from featurestack.compare.comparison import Comparison, TestedRun
 
 
 class _Package(ModuleType):
@@ -62,7 +62,7 @@ class _Package(ModuleType):
 
     def __call__(
         self,
-        predictions: "Mapping[Any, ArrayLike | Run] | Sequence[Run]",
+        predictions: "Mapping[Any, ArrayLike | TestedRun] | Sequence[TestedRun]",
         labels: "ArrayLike | None" = None,
         *,
         groups: "ArrayLike | None" = None,

@@ -20,8 +20,14 @@ from featurestack.base.errors import RequestError, nearest
 from featurestack.base.quantities import counted, percent, plural, points
 from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
-from featurestack.compare.metrics import Floats, Labels, indicator, lost_ties, sound
-from featurestack.compare.ranking import Ranking, in_order
+from featurestack.compare.metrics import (
+    Floats,
+    Labels,
+    are_probabilities,
+    indicator,
+    lost_ties,
+)
+from featurestack.compare.ranking import ModelRanking, in_order
 from featurestack.compare.scores import (
     ACCURACY,
     Estimate,
@@ -35,7 +41,7 @@ PANDAS = pd.Series | pd.DataFrame
 Rows = TypeVar("Rows")
 
 
-class Run(Protocol):
+class TestedRun(Protocol):
     """A run folder, as far as it is read here."""
 
     @property
@@ -125,7 +131,7 @@ def compare_models(
         )
         for name, model in models.items()
     ]
-    ranking = Ranking(runs=in_order(made), crossed=crossed)
+    ranking = ModelRanking(runs=in_order(made), crossed=crossed)
     unit = "clip" if clips.groups is None else "group"
     return Comparison(table_of(ranking, unit), sentence_of(ranking, clips, unit))
 
@@ -177,7 +183,7 @@ def clips_of_arrays(labels: Any, groups: Any, folds: Any, classes: Any) -> Clips
     return Clips(true, names, groups, folds, index, multilabel=np.ndim(labels) == 2)
 
 
-def clips_of_runs(runs: Mapping[str, Run]) -> Clips:
+def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
     """The clips that all runs tested; RequestError if those of two differ."""
     name, run = next(iter(runs.items()))
     table = table_of_run(run)
@@ -197,7 +203,7 @@ def clips_of_runs(runs: Mapping[str, Run]) -> Clips:
     )
 
 
-def table_of_run(run: Run) -> pd.DataFrame:
+def table_of_run(run: TestedRun) -> pd.DataFrame:
     """target, group and fold of each clip, by its id."""
     table = run.scored().set_index("clip_id", drop=False).rename_axis(index=None)
     group = table["group"].where(table["group"] != "", table["clip_id"])
@@ -327,7 +333,7 @@ def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
             f" ({number},)"
         )
     values = values.astype(float)
-    damaged = ~sound(values, multilabel=clips.multilabel)
+    damaged = ~are_probabilities(values, multilabel=clips.multilabel)
     if damaged.any():
         raise RequestError(
             f"predictions of {name}, row {damaged.argmax()}: expected probabilities"
@@ -357,7 +363,7 @@ def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:
 # ---- what is said
 
 
-def table_of(ranking: Ranking[Predictions], unit: str) -> pd.DataFrame:
+def table_of(ranking: ModelRanking[Predictions], unit: str) -> pd.DataFrame:
     """`Comparison.table`."""
     few = few_groups(len(ranking.shares), unit)
     reason = few or ("nothing to compare with" if len(ranking.runs) == 1 else "")
@@ -382,7 +388,7 @@ def table_of(ranking: Ranking[Predictions], unit: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentence_of(ranking: Ranking[Predictions], clips: Clips, unit: str) -> str:
+def sentence_of(ranking: ModelRanking[Predictions], clips: Clips, unit: str) -> str:
     """`Comparison.sentence`: verdict, score, the nearest rival, protocol."""
     best, *others = ranking.runs
     against = ranking.against_chance
@@ -425,7 +431,7 @@ def sentence_of(ranking: Ranking[Predictions], clips: Clips, unit: str) -> str:
     return f"{text}; {protocol_of(ranking, clips, unit)}."
 
 
-def protocol_of(ranking: Ranking[Predictions], clips: Clips, unit: str) -> str:
+def protocol_of(ranking: ModelRanking[Predictions], clips: Clips, unit: str) -> str:
     """How the models are judged."""
     units = counted(len(np.unique(ranking.best.groups)), unit)
     if isinstance(clips.folds, str):

@@ -33,13 +33,13 @@ def indicator(targets: Ints, classes: int) -> Labels:
     return targets[:, None] == np.arange(classes)
 
 
-def known(targets: Ints) -> Labels:
+def within_classes(targets: Ints) -> Labels:
     """(N,): whether each clip's labels are among the classes."""
     within: Labels = np.all(np.atleast_2d(targets.T) >= 0, axis=0)
     return within
 
 
-def sound(probabilities: Probabilities, *, multilabel: bool) -> Labels:
+def are_probabilities(probabilities: Probabilities, *, multilabel: bool) -> Labels:
     """(N,): whether numbers can be the probabilities of a clip."""
     possible: Labels = np.all((probabilities >= 0) & (probabilities <= 1), axis=1)
     if multilabel:

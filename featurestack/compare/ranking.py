@@ -45,7 +45,7 @@ def in_order(models: Iterable[Model]) -> tuple[Model, ...]:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ranking(Generic[Model]):
+class ModelRanking(Generic[Model]):
     """Models that predicted the same clips, the best first."""
 
     runs: tuple[Model, ...]  # (R,)

@@ -127,8 +127,8 @@ def wilson_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = variance * effective / (effective - 1)
         number = mean * (1 - mean) / variance  # effective number of independent clips
-        known = (number > 0) & np.isfinite(number)
-        number = np.where(known, np.minimum(number, clips), effective)
+        countable = (number > 0) & np.isfinite(number)
+        number = np.where(countable, np.minimum(number, clips), effective)
         quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)
         return wilson_ends(mean, number / spread, quantile)
 

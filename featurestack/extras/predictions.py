@@ -33,7 +33,7 @@ from featurestack.features_cache.clip_table import (
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.imported import Predictions, write_imported
+from featurestack.results.imported import ImportedPredictions, write_imported
 from featurestack.results.run_folder import find
 from featurestack.results.same_run import digest_of_clips
 
@@ -51,7 +51,7 @@ def numbered_rows(file: Path) -> pd.DataFrame:
 
 def predictions_in(
     frame: pd.DataFrame, truth: pd.DataFrame | None = None
-) -> Predictions:
+) -> ImportedPredictions:
     """The predictions of one model, of rows from `numbered_rows`; `truth` are the
     clips of the dataset, if it has the true labels instead of the table.
     """
@@ -74,7 +74,7 @@ def predictions_in(
     task = "tags" if tags else "classes"
     clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
     table = "" if truth is None else digest_of_clips(truth)
-    return Predictions(clips, scores, task, tuple(remarks), table)
+    return ImportedPredictions(clips, scores, task, tuple(remarks), table)
 
 
 def with_clip_column(frame: pd.DataFrame, *, labelled: bool) -> pd.DataFrame:

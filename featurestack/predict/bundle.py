@@ -179,10 +179,10 @@ def make_bundle(options: BundleOptions) -> Path:
     dataset, _ = find_cache(options.dataset, options.data, options.name)
     run = select_one(options.runs, options.run, dataset, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    own = own_file(file, RECORD, "OUT=")
+    record = own_file(file, RECORD, "OUT=")
     config, folds = bundle_of_run(run)
     content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}
-    own.write({file.name: as_bytes(content)})
+    record.write({file.name: as_bytes(content)})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     made = f"{counted(len(folds), 'fold')}, {size(file.stat().st_size)}"
     print(f"{file}: {made}; used by {command}")

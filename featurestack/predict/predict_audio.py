@@ -28,7 +28,7 @@ from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell, text_table
-from featurestack.compare.metrics import known
+from featurestack.compare.metrics import within_classes
 from featurestack.features_cache.cache import cache_of, find_cache, verify_cache
 from featurestack.features_cache.clip_table import (
     by_label,
@@ -44,7 +44,7 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
-from featurestack.results.imported import Predictions, write_imported
+from featurestack.results.imported import ImportedPredictions, write_imported
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 
@@ -272,7 +272,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     parts = [] if has_windows(table) else ["start", "end"]
     answered = table.loc[answers.index].drop(columns=["path", *parts])
     answered["fold"] = answered["fold"].astype(str)
-    predictions = Predictions(
+    predictions = ImportedPredictions(
         answered.reset_index(drop=True),
         answers[run.classes].reset_index(drop=True),
         run.task.name,
@@ -302,7 +302,7 @@ def labelled_clips(
     labels = by_label(pd.DataFrame({"label": target}))["label"]
     present = {*labels} - {""}
     unknown = sorted(present - {*run.classes})
-    counts = known(run.task.targets(target, run.classes))
+    counts = within_classes(run.task.targets(target, run.classes))
     if not counts.any() or not present & {*run.classes}:
         theirs = listed(unknown) or "no label"
         raise RequestError(

@@ -32,7 +32,7 @@ PROTOCOL = "predictions of another program"
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class ImportedPredictions:
     """The predictions of one model for labelled clips, rows as in `clips`."""
 
     # clip_id, target, group, fold (text), and WINDOW_COLUMNS if clips are windows
@@ -44,7 +44,11 @@ class Predictions:
 
 
 def write_imported(
-    predictions: Predictions, place: Path, *, source: str, protocol: str = PROTOCOL
+    predictions: ImportedPredictions,
+    place: Path,
+    *,
+    source: str,
+    protocol: str = PROTOCOL,
 ) -> RunFolder:
     """Write the run folder `place`, runs/<dataset>/<name>, and return it; it replaces a
     folder of the same source. RequestError if the clips have one label.

@@ -36,7 +36,7 @@ from featurestack.base.files import (
 from featurestack.base.json_content import HASH_DIGITS, damage_named, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
-from featurestack.compare.metrics import indicator, known, sound
+from featurestack.compare.metrics import are_probabilities, indicator, within_classes
 from featurestack.compare.scores import Estimate, Predictions, epoch_scores, suited
 from featurestack.compare.significance import TRAINING_VARIANCE
 from featurestack.features_cache.clip_table import WINDOW_COLUMNS
@@ -278,8 +278,8 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
     ):
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     probabilities = table[classes].to_numpy(dtype=float)
-    whole = sound(probabilities, multilabel=task.multilabel)
-    whole &= known(task.targets(table["target"], classes))
+    whole = are_probabilities(probabilities, multilabel=task.multilabel)
+    whole &= within_classes(task.targets(table["target"], classes))
     if not whole.all():
         raise ValueError(
             f"{np.sum(~whole)} of {len(table)} rows are incomplete or no probabilities"
@@ -466,8 +466,8 @@ def adopt(folder: Path) -> None:
     folds = RunFolder(folder).folds
     of_folds = [f"fold{fold}/{name}" for fold in folds for name in VALIDATED]
     names = [*OF_RUN, *OTHERS, *of_folds]
-    there = [name for name in names if (folder / name).is_file()]
-    files.claim(there, OTHER_RUN, lambda file: True)
+    present = [name for name in names if (folder / name).is_file()]
+    files.claim(present, OTHER_RUN, lambda file: True)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Is it the same run, of today's data? No torch.
 
 A record has digests of the clips' table and of the feature values that the run was
-trained on. `today` is the record that it would have if it were trained now, and
+trained on. `as_of_today` is the record that it would have if it were trained now, and
 `differences` names what two records differ in. A run of other data stays as it is, and
 nothing but `remove` touches it; `train` makes a run next to it.
 """
@@ -50,7 +50,7 @@ def data_digests(
     }
 
 
-def today(config: RunConfig, cache: Cache) -> RunConfig:
+def as_of_today(config: RunConfig, cache: Cache) -> RunConfig:
     """The record of a run with the digests of today's data. If the cache lacks a
     feature of the run, only the digest of the clips is renewed; if a feature's file is
     damaged, the record is returned as it is. Imported predictions have only a digest of
@@ -105,7 +105,7 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
     """Whether a run would be trained on the same data today."""
-    return not differences(config, today(config, cache), cache)
+    return not differences(config, as_of_today(config, cache), cache)
 
 
 def require_trained_on(run: RunFolder, cache: Cache) -> None:

@@ -215,7 +215,7 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
     assert np.isclose(np.diff(made["mel"].frame_axis)[0], 0.012)
     plan = make_plan(RunOptions(features="mel", model="linear", **given))
     told = f"mel: {made.features[0]}, the only one in the cache"
-    assert told in plan.told and plan.training.features == made.features[0]
+    assert told in plan.messages and plan.training.features == made.features[0]
 
 
 def test_what_a_rate_rules_out_of_all_is_one_line(tmp_path):

@@ -6,11 +6,11 @@ import pytest
 
 from featurestack.compare import average_precision as ap
 from featurestack.compare.metrics import (
+    are_probabilities,
     decide,
     decision_scores,
     indicator,
-    known,
-    sound,
+    within_classes,
 )
 from featurestack.compare.scores import epoch_scores
 from featurestack.results.tasks import CLASSES, TAGS, names_of
@@ -34,14 +34,14 @@ def test_history_has_the_scores_of_an_epoch_and_one_of_them_ranks(task):
 )
 def test_a_label_that_is_no_class_is_known_by_its_target(task, texts):
     targets = task.targets(pd.Series(texts), NAMES)
-    assert known(targets).tolist() == [True, False]
+    assert within_classes(targets).tolist() == [True, False]
     assert indicator(targets, 2).any(axis=1).tolist() == [True, False]
 
 
 def test_probabilities_of_classes_sum_to_one_and_those_of_tags_are_at_most_one():
     rows = np.array([[0.5, 0.5], [0.9, 0.9], [0.2, 1.1]])
-    assert sound(rows, multilabel=False).tolist() == [True, False, False]
-    assert sound(rows, multilabel=True).tolist() == [True, True, False]
+    assert are_probabilities(rows, multilabel=False).tolist() == [True, False, False]
+    assert are_probabilities(rows, multilabel=True).tolist() == [True, True, False]
 
 
 def test_every_tag_above_its_threshold_is_predicted_else_the_most_probable_class():

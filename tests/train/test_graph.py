@@ -90,7 +90,7 @@ def test_models_with_dropout_and_own_models_are_not_captured(capsys):
     tell_once.cache_clear()
     for name, captures in (("texturenet", False), ("resnet18", True), ("cnn4", True)):
         network = build(name, 1, 4, (16, 16))
-        passes = captured_passes(network, trained, resolve(name).own)
+        passes = captured_passes(network, trained, resolve(name).user_defined)
         assert isinstance(passes, Replayed) is captures
     assert "CUDA graph: the model has dropout" in capsys.readouterr().err
     assert captured_passes(network, trained, own=True) is trained

@@ -93,7 +93,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
     assert "effect" not in capsys.readouterr().err
     run_with(options, model="linear")
     assert "no effect on MODEL=linear" in capsys.readouterr().err  # a finished run
-    told = " ".join(make_plan(change(options, model="linear", val="group")).told)
+    told = " ".join(make_plan(change(options, model="linear", val="group")).messages)
     assert "VAL=group only costs MODEL=linear training clips" in told
 
 
@@ -177,7 +177,7 @@ def test_channels_one_by_one_are_another_run_than_channels_as_one_image(options)
         plan = make_plan(asked)
         content = hashed_content(plan.training, plan.input, plan.model)
         hashes.append(content.get("fusion"))
-        told = [text for text in plan.told if "by itself" in text]
+        told = [text for text in plan.messages if "by itself" in text]
         assert [f"{times} times the work" in text for text in told] == [True] * (
             times > 0
         )

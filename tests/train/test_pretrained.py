@@ -204,7 +204,7 @@ def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
     chosen = plan.training
     assert chosen.weights == "imagenet" and chosen.pretrained
     assert (chosen.epochs, chosen.grid, chosen.norm) == (10, "128x156", "feature")
-    assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.told)
+    assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.messages)
     assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.config.command
     start_from(network := build("resnet18", 3, 10, (128, 216)), "resnet18", "imagenet")
     theirs = torch.load(imagenet, weights_only=True)

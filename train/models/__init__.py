@@ -59,7 +59,7 @@ MODELS: Registry[Architecture] = Registry("model", extensible=True)
 
 @dataclass(frozen=True)
 class Architecture:
-    """One model with its options: `builder(channels, classes, shape, **given)`."""
+    """One model with its options: `builder(channels, classes, shape, **settings)`."""
 
     base: str  # the name without options
     kind: InputKind
@@ -73,7 +73,7 @@ class Architecture:
     # work that it is from -> its key in the bibliography
     cites: Mapping[str, str] = field(default_factory=dict)
     code: str = ""  # for a user's own model, the digest of its builder's source
-    given: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -83,7 +83,7 @@ class Architecture:
     @property
     def description(self) -> str:
         """The summary with the value of every option, for run.json."""
-        chosen = {**self.options, **self.given}
+        chosen = {**self.options, **self.settings}
         stated = ", ".join(f"{key} = {value}" for key, value in chosen.items())
         return f"{self.summary.rstrip('.')} ({stated})." if stated else self.summary
 
@@ -93,14 +93,15 @@ class Architecture:
         return "planes" in inspect.signature(self.builder).parameters
 
     @property
-    def own(self) -> bool:
+    def user_defined(self) -> bool:
         """Whether the user defined this model."""
         return bool(self.code)
 
     def in_streams(self, channels: int) -> bool:
         """Whether each of so many channels passes through the network by itself."""
         return (
-            channels > 1 and {**self.options, **self.given}.get("fusion") == "streams"
+            channels > 1
+            and {**self.options, **self.settings}.get("fusion") == "streams"
         )
 
     @property
@@ -123,7 +124,7 @@ class Architecture:
         """The shortest name: options at their defaults are left out."""
         stated = ",".join(
             f"{key}={value if isinstance(value, str) else f'{value:.12g}'}"
-            for key, value in self.given.items()
+            for key, value in self.settings.items()
             if value != self.options[key]
         )
         return f"{self.base}@{stated}" if stated else self.base
@@ -147,7 +148,7 @@ class Architecture:
         of_channels: tuple[Planes, ...] = ()
         if self.takes_planes:
             of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
-        network = self.builder(channels, classes, shape, *of_channels, **self.given)
+        network = self.builder(channels, classes, shape, *of_channels, **self.settings)
         if not isinstance(network, nn.Module):
             raise RequestError(
                 f"MODEL={self.name}: the function returned {network!r}, expected a"
@@ -282,7 +283,7 @@ def resolve(text: str) -> Architecture:
             if key in entry.bounds:
                 expected = f"{least:g} to {most:g}"
             raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
-    return replace(entry, given=chosen)
+    return replace(entry, settings=chosen)
 
 
 def choose_model(name: str, channels: Sequence[StoredChannel]) -> Architecture:
