@@ -93,7 +93,7 @@ def test_models_with_dropout_and_own_models_are_not_captured(capsys):
         passes = captured_passes(network, trained, resolve(name).user_defined)
         assert isinstance(passes, Replayed) is captures
     assert "CUDA graph: the model has dropout" in capsys.readouterr().err
-    assert captured_passes(network, trained, own=True) is trained
+    assert captured_passes(network, trained, user_defined=True) is trained
     assert "CUDA graph: the model is your own" in capsys.readouterr().err
 
 
