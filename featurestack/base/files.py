@@ -190,18 +190,11 @@ def is_held(path: Path, *, shared: bool = False) -> bool:
         probe.release()
 
 
-def may_read(folder: Path) -> bool:
-    """Whether the permissions of a folder let this user see the files in it."""
-    return os.access(folder, os.R_OK | os.X_OK)
-
-
-def is_closed(folder: Path) -> bool:
-    # Path's is_dir raises below a folder that may not be read
-    return os.path.isdir(folder) and not may_read(folder)  # noqa: PTH112
-
-
 def require_readable(folder: Path) -> None:
-    if is_closed(folder):
+    """RequestError if this user may not see the files in a folder."""
+    # Path's is_dir raises below a folder that may not be read
+    is_folder = os.path.isdir(folder)  # noqa: PTH112
+    if is_folder and not os.access(folder, os.R_OK | os.X_OK):
         raise RequestError(f"{folder} {CLOSED}")
 
 

@@ -29,7 +29,6 @@ from featurestack.base.errors import RequestError, nearest
 from featurestack.base.extras import SECTIONS
 from featurestack.base.files import (
     Lock,
-    may_read,
     replace_file,
     require_readable,
 )
@@ -403,17 +402,9 @@ def folder_name(
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
-    """The run folders below `runs`, of one dataset or of all, sorted by path; folders
-    that may not be read are among them, since they may be runs.
-    """
-    require_readable(Path(runs))
-    folders = glob.escape(dataset) or "*"
-    folders_of_runs = []
-    for path in sorted(Path(runs).glob(f"{folders}/[!.]*")):
-        unknown = path.is_dir() and not may_read(path)
-        if unknown or (path / "run.json").exists():
-            folders_of_runs.append(RunFolder(path))
-    return folders_of_runs
+    """The run folders below `runs`, of one dataset or of all, sorted by path."""
+    files = Path(runs).glob(f"{glob.escape(dataset) or '*'}/[!.]*/run.json")
+    return [RunFolder(file.parent) for file in sorted(files)]
 
 
 # The names of these files show which features were scored one by one on the same clips:

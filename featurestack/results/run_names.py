@@ -1,6 +1,5 @@
 """The runs that RUN= names: by name, path, unique prefix, or `last`. No torch."""
 
-import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from featurestack.base import DATA
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.extras import MODELS
-from featurestack.base.files import is_file, may_read, require_readable
+from featurestack.base.files import is_file
 from featurestack.base.shell import quoted, unquoted
 from featurestack.base.terminal import tell_once
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
@@ -36,7 +35,7 @@ def select(
         f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)
     }
     words = unquoted(names)
-    if names in runs_by_name or _is_run(names):
+    if names in runs_by_name or is_file(f"{names}/run.json"):
         words = [names]
     if not words:
         raise RequestError(
@@ -46,18 +45,16 @@ def select(
     for word in words:
         if word == "last" and runs_by_name:
             run = last_run(list(current_runs(runs_by_name, data).values()), predicting)
-        elif _is_run(word):
+        elif is_file(f"{word}/run.json"):
             run = RunFolder(Path(word))
         elif not runs_by_name:
-            place = Path(runs, dataset)
-            for folder in [place] if dataset else sorted(place.glob("*")):
-                require_readable(folder)
             others = [folder.name for folder in Path(runs).glob("*/")]
             if meant := closest(dataset, others) if dataset else None:
                 raise RequestError(
                     f"there are no runs of {dataset}; did you mean"
                     f" {quoted(f'DATASET={meant}')}?"
                 )
+            place = Path(runs, dataset)
             raise RequestError(f"RUN={word}: no run folder in {place}: train one first")
         else:
             run = fitting(word, runs_by_name, data)
@@ -90,13 +87,12 @@ def last_run(runs: Sequence[RunFolder], predicting: bool) -> RunFolder:
     """The run whose run.json was written last; if `predicting`, among those that have
     the weights of a finished fold.
     """
-    readable = [run for run in runs if may_read(run.path)]
     able = []
-    for run in readable:
+    for run in runs:
         weights = run.path.glob("fold*/last.pt")
         if any((file.parent / PREDICTIONS_FILE).is_file() for file in weights):
             able.append(run)
-    chosen = (able if predicting else []) or readable or runs
+    chosen = (able if predicting else []) or runs
     return max(chosen, key=lambda run: (run.path / "run.json").stat().st_mtime)
 
 
@@ -166,11 +162,3 @@ def tell_last(run: RunFolder) -> None:
     if remarks:
         name = f"{run.path.parent.name}/{run.name}"
         tell_once(f"RUN=last is {name}, {', '.join(remarks)}; RUN= names another")
-
-
-def _is_run(path: str) -> bool:
-    """Whether this is the path of a run, or of a folder that may not be read."""
-    # Path's is_dir raises if the name is too long for a file
-    if os.path.isdir(path) and not may_read(Path(path)):  # noqa: PTH112
-        return True
-    return is_file(f"{path}/run.json")

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.base import files
 from featurestack.results import run_folder, run_names
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import CLASSES
@@ -146,22 +145,6 @@ def test_a_pipe_in_the_place_of_run_json_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "run.json")
     with refused("not a run folder: it has no run.json"):
         _ = RunFolder(tmp_path).config
-
-
-def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
-    runs, monkeypatch
-):
-    """As for another user; root may read everything."""
-    closed = runs / "two" / "mel-cnn8"
-    for module in (files, run_folder, run_names):
-        monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
-    (run,) = run_folder.find(runs, "two")
-    with refused("two/mel-cnn8 may not be read: change its permissions"):
-        _ = run.config
-    with refused("two/mel-cnn8 may not be read"):
-        _ = run_names.select_one(runs, str(closed)).config
-    os.utime(closed / "run.json", (2e9, 2e9))
-    assert run_names.select_one(runs, "last").path != closed
 
 
 def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
