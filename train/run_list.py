@@ -32,25 +32,30 @@ def list_runs(options: ListOptions) -> int:
     an answer. Return 1 if a run cannot be read; it is named after the list.
     """
     dataset, _ = find_cache(options.dataset, options.data, options.name)
-    runs = find(options.runs)
+    runs = find(options.runs, dataset)
     other = of_other_data(runs, options.data)
-    rows: dict[RunFolder, tuple[float, tuple[str, ...]]] = {}
-    problems: dict[str, None] = {}
+    rows: dict[RunFolder, tuple[str, ...]] = {}
+    problems = []
     for run in runs:
         try:
-            if dataset in ("", run.config.dataset):
-                begun = (run.path / "run.json").stat().st_mtime
-                rows[run] = begun, row_of(run, older=run in other)
+            rows[run] = row_of(run, older=run in other)
         except (RequestError, OSError) as error:
-            problems[str(error)] = None
-    hidden = [rows[run][1] for run in only_of_folds([*rows])]
-    if shown := [row for _, row in sorted(rows.values()) if row not in hidden]:
-        several = any(age for *_, age in shown)  # else nothing is told apart
+            problems.append(str(error))
+    parts = only_of_folds([*rows])
+    latest_last = sorted(rows, key=lambda run: (run.path / "run.json").stat().st_mtime)
+    if listed := [rows[run] for run in latest_last if run not in parts]:
+        several = any(age for *_, age in listed)  # else the last column is empty
         columns = len(HEADER) if several else len(HEADER) - 1
-        print(text_table([row[:columns] for row in shown], HEADER[:columns]))
-        tell_about(shown, hidden)
+        print(text_table([row[:columns] for row in listed], HEADER[:columns]))
+        print(f"\n{make_command('remove', 'RUN=FOLDER')} deletes a run")
     elif not problems:
         tell(f"no runs{dataset and f' of {dataset}'} in {options.runs}")
+    if parts:
+        every = counted(len(rows), "run")
+        print(f"{len(listed)} of {every}; folds of answers have {len(parts)} more")
+    if older := sum(bool(age) for *_, age in rows.values()):
+        number = counted(older, "run")
+        print(f"older, {number} in all: clips, labels, folds or values have changed")
     for problem in problems:
         tell(problem)
     return int(bool(problems))
@@ -70,20 +75,6 @@ def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """The runs that were trained for some folds of an answer only."""
     members = {run.path.with_name(name) for run in runs for name in run.config.members}
     return [run for run in runs if run.path in members and run.finished != run.folds]
-
-
-def tell_about(
-    shown: Sequence[tuple[str, ...]], hidden: Sequence[tuple[str, ...]]
-) -> None:
-    """Explain the rows and count those that are not shown."""
-    print(f"\n{make_command('remove', 'RUN=FOLDER')} deletes a run")
-    if hidden:
-        listed = f"{len(shown)} of {counted(len(shown) + len(hidden), 'run')}"
-        print(f"{listed}; folds of answers have {len(hidden)} more")
-    older = sum(bool(age) for *_, age in (*shown, *hidden))
-    if older:
-        runs = counted(older, "run")
-        print(f"older, {runs} in all: clips, labels, folds or values have changed")
 
 
 # ---- remove

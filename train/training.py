@@ -139,17 +139,13 @@ def product(options: TrainOptions) -> list[RunOptions]:
 
 
 def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
-    """Say which fold is trained if it is one of several, whether the tested recordings
-    are too few to show a difference between runs, and how the dataset's files have
-    changed since extraction.
+    """Say whether the tested recordings are too few to show a difference between runs,
+    and how the dataset's files have changed since extraction.
     """
     options = jobs[0]
     cache = cache_of(options.dataset, options.data, options.name)
     clips = originals(cache.clips)
     folds = cache.tested_folds(clips)
-    if len(options.folds) == 1 and {*options.folds} < {*folds}:
-        number = options.folds[0]
-        tell(f"FOLDS={number}: fold {number} of {len(folds)} is trained and tested")
     tested = clips[clips["fold"].isin(folds)]["group"].nunique()
     if few := few_groups(tested, cache.groups or "source recording"):
         tell(few)

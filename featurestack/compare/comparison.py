@@ -160,8 +160,6 @@ def named(predictions: Any) -> dict[str, Any]:
             " of runs"
         )
     for name, model in models.items():
-        if not name.strip():
-            raise RequestError("predictions: a model's name is empty")
         if isinstance(model, str):
             raise RequestError(f"{name}: {model!r} is text; fs.run opens a run")
     return models

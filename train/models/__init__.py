@@ -154,11 +154,6 @@ class Architecture:
                 f"MODEL={self.name}: the function returned {network!r}, expected a"
                 " torch.nn.Module"
             )
-        if any(map(nn.parameter.is_lazy, network.parameters())):
-            raise RequestError(
-                f"MODEL={self.name} has lazy layers: give them the number of inputs,"
-                " which `channels` and `shape` decide"
-            )
         if generator is None:
             return network
         for layer in network.modules():

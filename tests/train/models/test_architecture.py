@@ -167,10 +167,6 @@ def test_an_own_model_of_other_parameters_is_refused():
             lambda channels, classes, shape: torch.nn.Conv2d(3, classes, shape),
             r"MODEL=cnn4 fails on an input of \(B, 1, 16, 16\): .*3 channels",
         ),
-        (
-            lambda channels, classes, shape: torch.nn.LazyLinear(classes),
-            "MODEL=cnn4 has lazy layers: give them the number of inputs",
-        ),
     ],
 )
 def test_an_own_model_that_does_not_answer_by_class_is_refused(
