@@ -83,7 +83,7 @@ class Section:
     problems: Sequence[Problem] = ()
     # label -> value, on the first screen and in the terminal
     facts: Mapping[str, str] = field(default_factory=dict)
-    # heading -> sentences at the section's beginning
+    # label -> numbers at the section's beginning
     leads: Mapping[str, str] = field(default_factory=dict)
     recommended: str = ""  # the run that predicts, if it is not the best one
     # rows of a chart that replaces the first screen's own: name, score, verdict (hollow
@@ -153,12 +153,6 @@ class Report:
         # those of the headline's score come first
         parts = (sentences.facts(self.found), *(own.facts for own in self.sections))
         return {label: text for part in parts for label, text in part.items()}
-
-    @property
-    def leads(self) -> Mapping[str, str]:
-        """Heading -> sentences of the sections."""
-        parts = (own.leads for own in self.sections)
-        return {title: text for part in parts for title, text in part.items()}
 
     @property
     def problems(self) -> Sequence[Problem]:

@@ -20,13 +20,6 @@ DIFFERENCE = ("difference", "difference_low", "difference_high")
 NUMBERS = ("estimate", "low", "high", "folds", *DIFFERENCE)
 SET_COLUMNS = ("features", *NUMBERS, "verdict")  # verdict: of the report
 
-# headings of the report's first screen, whose sentences the command prints
-LEADS = CHOSEN, SINGLE, TOGETHER = (
-    "What was chosen?",
-    "Which single feature?",
-    "Alone or together?",
-)
-
 
 class FitOptions(DatasetOptions, RunsOptions):
     """Feature sets, to which ridge is fitted."""

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from joblib import cpu_count
 
-from featurestack.answers import FOLDER, LEADS, TEXTURES, AnswerOptions
+from featurestack.answers import FOLDER, TEXTURES, AnswerOptions
 from featurestack.answers.chosen import FILE, Choice
 from featurestack.base.errors import RequestError
 from featurestack.base.files import Lock
@@ -366,8 +366,8 @@ def conclude(
         lines.append(f"{name}: {run.config.features}: {score}")
     lines.append(f"{name}: {report.headline}")
     lines += [f"  {remark}" for remark in remarks]
-    leads = report.leads
-    lines += [leads[heading] for heading in LEADS if heading in leads]
+    leads = [own.leads for own in report.sections if own.template == FOLDER]
+    lines += [f"{label}: {text}" for own in leads for label, text in own.items()]
     lines += report.lines
     own = run.config.members[0] if run.config.members else run.name
     return Answer(

@@ -8,12 +8,9 @@ import pandas as pd
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Report, Section
 from featurestack.answers import (
-    CHOSEN,
     DIFFERENCE,
     NUMBERS,
     SET_COLUMNS,
-    SINGLE,
-    TOGETHER,
 )
 from featurestack.answers.chosen import Choice, read_choice
 from featurestack.base.quantities import counted, listed, percent, points
@@ -23,7 +20,8 @@ from featurestack.embeddings.networks import KNOWN, RESNET, RESNET_ABOUT, networ
 from featurestack.features_cache.feature_names import parse_channel
 
 CHARTED = 10  # single features in the chart
-NAMED = 6  # features that a sentence names
+NAMED = 6  # features in a line
+NONE = "no set: none is clearly better than chance"
 
 
 # ---- the section
@@ -41,12 +39,6 @@ def answer(report: Report) -> Section | None:
     table = table.astype(dict.fromkeys(NUMBERS, float))
     table.insert(1, "network", table["features"].map(networks_in).map(listed))
     alone = table[~table["features"].str.contains("+", regex=False)]
-    leads = {
-        CHOSEN: chosen(config, chance=chance),
-        SINGLE: singles(alone, report.found.score),
-    }
-    if config.together:
-        leads[TOGETHER] = alone_or_together(config, report.found.score)
     folds = run.config.folds
     tables = {"chosen_sets": table}
     if config.classes:
@@ -59,8 +51,8 @@ def answer(report: Report) -> Section | None:
         "Choice",
         tables=tables,
         values={"choice": config, "chosen_folds": folds},
-        facts={} if chance else recommended(config),
-        leads=leads,
+        facts={"Recommended": NONE} if chance else recommended(config),
+        leads=choices(config, alone, report.found.score),
         recommended="" if chance else config.recommended_run,
         chart=chart(report.found, table) if run is report.found.best.run else (),
     )
@@ -92,7 +84,7 @@ def networks_in(features: str) -> list[str]:
     return [*dict.fromkeys(filter(None, models))]
 
 
-# ---- sentences
+# ---- labels with numbers
 
 
 def recommended(config: Choice) -> dict[str, str]:
@@ -112,37 +104,25 @@ def recommended(config: Choice) -> dict[str, str]:
     return facts
 
 
-def chosen(config: Choice, *, chance: bool) -> str:
-    """The sets of the folds, and what the recommended set's score means."""
+def choices(config: Choice, alone: pd.DataFrame, score: str) -> dict[str, str]:
+    """The sets of the folds, the best single features, and what the sets gain over
+    single features that were chosen in the same way.
+    """
     counts = Counter(config.sets).most_common()
-    folds = counted(len(config.sets), "fold")
-    texts = [f"{name} in {count}" for name, count in counts[:NAMED]]
-    text = f"Sets of the {folds}: {', '.join(texts)}."
-    if chance:
-        return f"{text} No set is recommended: none is clearly better than chance."
-    return (
-        f"{text} The recommended set has the highest of {len(config.rows):,} scores on"
-        " these clips, which may be too high; the first score is of sets that were"
-        " chosen without the tested clips."
-    )
-
-
-def singles(features: pd.DataFrame, metric: str) -> str:
-    """The single features with the highest scores, the highest first."""
-    best = features.head(NAMED).itertuples()
-    texts = [f"{row.features} {percent(row.estimate)} %" for row in best]
-    return f"Single features, {metric}: {', '.join(texts)}."
-
-
-def alone_or_together(config: Choice, metric: str) -> str:
-    """Whether the chosen sets beat single features that are chosen in the same way."""
-    found: Any = config.together
-    difference, low, high = (found.get(name) for name in DIFFERENCE)
-    interval = ""
-    if low is not None:
-        interval = f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
-    return (
-        f"The chosen sets reach {percent(found['together'])} % {metric}, and single"
-        f" features chosen in the same way {percent(found['alone'])} %:"
-        f" {points(difference)} points{interval}, {found['verdict']}."
-    )
+    sets = [f"{name} in {count}" for name, count in counts[:NAMED]]
+    singles = [
+        f"{row.features} {percent(row.estimate)} %"
+        for row in alone.head(NAMED).itertuples()
+    ]
+    texts = {
+        f"Sets of the {counted(len(config.sets), 'fold')}": ", ".join(sets),
+        f"Single features, {score}": ", ".join(singles),
+    }
+    if config.together:
+        gain: Any = config.together
+        difference, low, high = (gain.get(name) for name in DIFFERENCE)
+        text = f"{points(difference)} points"
+        if low is not None:
+            text += f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
+        texts["Sets less single features chosen alike"] = f"{text}, {gain['verdict']}"
+    return texts

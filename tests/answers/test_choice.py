@@ -218,8 +218,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
     gain = own.together["together"] - own.together["alone"]
     assert own.together["difference"] == pytest.approx(gain)
     assert re.search(
-        r"The chosen sets reach 100.0 % accuracy, and single features chosen"
-        r" in the same way [\d.]+ %: \+.* points \(.*\), a clear difference\.",
+        r"Sets less single features chosen alike: \+.* points \(.*\), a clear diff",
         str(found),
     )
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
@@ -288,9 +287,9 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(noise_a
     assert "highest" not in f"{found.headline} {found}"
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
-    assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
+    assert "<dt>Sets of the 3 folds</dt>" in html and "no set: none is clearly" in html
     # nothing is better than chance, so nothing is recommended, and more is tried
-    assert "No set is recommended: none is clearly better than chance" in str(found)
+    assert "  Recommended: no set: none is clearly better than chance" in str(found)
     assert (found.recommended, found.run) == ("", "")
     tables = found.page.parent / "tables"
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()

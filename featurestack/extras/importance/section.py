@@ -68,10 +68,10 @@ def importance(report: Report) -> Section | None:
             "measured": tables,
             "shown_call": shown,
             "base": base_of(shown.features),
-            "verdicts": verdicts(shown),
             "no_intervals": bool(losses["low"].isna().all()),
         },
         problems=problems,
+        leads=verdicts(shown),
     )
 
 
