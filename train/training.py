@@ -20,7 +20,7 @@ from featurestack.base.options import report_line
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table
-from featurestack.compare.scores import Predictions, every_score
+from featurestack.compare.scores import every_score
 from featurestack.compare.significance import few_groups
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
@@ -42,7 +42,6 @@ from featurestack.train.plan import Plan, make_plan, training_command, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-HARDEST = 3  # classes that the summary of a run names
 DIGITS = 4  # of the data's digest, added to a run's name if a run of other data has it
 
 
@@ -196,7 +195,7 @@ def train_all(
 
 
 def run_summary(run: RunFolder) -> str:
-    """The score over all clips, the most frequent errors and the protocol, in words."""
+    """The score over all clips and the protocol, in words."""
     predictions = tested_run([run])
     by_fold, _ = every_score(predictions)
     spread = ""
@@ -205,7 +204,6 @@ def run_summary(run: RunFolder) -> str:
         spread = f", SD over folds {percent(deviation)}"
     lines = [
         f"{run!r}{spread}",
-        hardest_classes(predictions),
         f"protocol: {run.config.protocol}",
     ]
     if spread and predictions.metric.multilabel:
@@ -214,19 +212,6 @@ def run_summary(run: RunFolder) -> str:
     if run.config.synthetic:
         lines.append("the clips are synthetic")
     return "\n".join(lines)
-
-
-def hardest_classes(predictions: Predictions) -> str:
-    """`lowest recall: dog 60.0 % (40 clips), …`."""
-    metric = predictions.metric
-    table = metric.class_table(predictions).head(len(predictions.classes))
-    lowest = table[table["support"] > 0].nsmallest(HARDEST, metric.class_score)
-    named = []
-    for place, row in lowest.iterrows():
-        score = percent(row[metric.class_score])
-        clips = counted(int(row["support"]), "clip")
-        named.append(f"{predictions.classes[place]} {score} % ({clips})")
-    return f"lowest {metric.class_heading.lower()}: {', '.join(named)}"
 
 
 def table(done: Sequence[RunFolder]) -> str:

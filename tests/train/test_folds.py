@@ -1,5 +1,6 @@
 """The folds of a run that several processes train are those of one process."""
 
+import shutil
 from unittest.mock import Mock
 
 import pytest
@@ -54,3 +55,20 @@ def test_a_child_gets_what_was_given(monkeypatch):
     *_, second = (call.args[0] for call in started.call_args_list)
     child = parse(RunOptions, second[4:])
     assert child == change(given, device="cuda:1")
+
+
+def test_a_fold_that_another_process_finishes_changes_no_other(
+    options, trained_run, tmp_path, monkeypatch
+):
+    measure = folds.measure_clips
+
+    def meanwhile(plan):
+        finished = trained_run.fold(1)
+        shutil.copytree(finished, plan.path / "fold1", dirs_exist_ok=True)
+        return measure(plan)
+
+    monkeypatch.setattr(folds, "measure_clips", meanwhile)
+    run = run_with(options, runs=tmp_path / "other")
+    for fold in (1, 2, 3):
+        files = [each.fold(fold) / "predictions.csv" for each in (run, trained_run)]
+        assert files[0].read_bytes() == files[1].read_bytes()
