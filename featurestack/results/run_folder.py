@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base.errors import RequestError, nearest
+from featurestack.base.errors import RequestError
 from featurestack.base.extras import SECTIONS
 from featurestack.base.files import (
     Lock,
@@ -333,8 +333,6 @@ def write_config(folder: Path, config: RunConfig) -> None:
 
 def history_row(values: Mapping[str, float], columns: Sequence[str]) -> str:
     """One line of history.csv, without its end; NaN is an empty field."""
-    if unknown := values.keys() - {*columns}:
-        raise RequestError(nearest("column of history.csv", min(unknown), columns))
     numbers = [values.get(column, math.nan) for column in columns]
     texts = [
         repr(number if isinstance(number, int) else float(number)) for number in numbers
