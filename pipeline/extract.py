@@ -50,6 +50,7 @@ LONGEST_AUDIO = 160
 # a batch takes at most about 1/4 of a process's share of the remaining clips
 BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
+FIRST = "mel mfcc chroma"  # the features of the next command if all were computed
 
 
 def extract_features(options: FeaturesCommand, prepared: Request | None = None) -> int:
@@ -222,8 +223,9 @@ def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> st
         return "no clip is usable: nothing to train on"
     if reason := untrainable(extraction.dataset.table):
         return f"no training yet: {reason}"
-    words = option_words(options, ("dataset", "name", "data", "runs", "features"))
-    return next_line("train", *words, "MODEL=ridge")
+    words = option_words(options, ("dataset", "name", "data", "runs"))
+    features = FIRST if options.features == "all" else options.features
+    return next_line("train", *words, f"FEATURES={features}", "MODEL=ridge")
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
