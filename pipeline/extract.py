@@ -194,8 +194,9 @@ def extraction_summary(
     """Lines on speed and failures; none if there was no work."""
     if not result.clips:
         return []
-    speed = f"{result.clips / seconds:.1f} clips/s"
-    lines = [f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}"]
+    maps = counted(result.computed.total(), "feature map")
+    done = f"{maps} of {counted(result.clips, 'clip')} in {duration(seconds)}"
+    lines = [f"{done}: {result.clips / seconds:.1f} clips/s"]
     lines += audio.damaged_parts(dict(result.damaged))
     if failed := {row for row, *_ in result.failures}:
         lines.append(
