@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from featurestack.analysis import report_tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
-from featurestack.analysis.report_warnings import untested
 from featurestack.analysis.run_arrays import Run, same_clips
 from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
@@ -237,15 +236,12 @@ def clip_audio(
 # ---- the dataset
 
 
-def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
-    """Facts about the dataset of these runs: name -> text, '' where a fact does not
-    apply.
-    """
+def data_facts(cache: Cache) -> dict[str, str]:
+    """Facts about a dataset: name -> text."""
     clips = originals(cache.clips)
     files = cache.folder.glob("*.h5")
     stored = sum(file.stat().st_size for file in files if file.is_file())
     more = len(cache.clips) - len(clips)
-    lost = untested(cache, runs)
     groups = plural(cache.groups or "source recording")
     each = ""
     if not cache.groups and clips["group"].is_unique:
@@ -258,9 +254,6 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
     return {
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
         "Classes": str(len(classes_in(clips))),
-        "Clips that failed": (
-            f"{len(lost):,}, so {len(clips) - len(lost):,} are tested" if lost else ""
-        ),
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
         "Folds": f"{clips['fold'].nunique()}{own}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"

@@ -22,16 +22,6 @@ from featurestack.features_cache.index_file import WHOLE, failed_clips
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.run_folder import scored_features
 
-# measure of `check` -> its words, if they differ
-MEASURES = {
-    "sample_rate": "sample rate",
-    "seconds": "duration",
-    "lead": "padding at the beginning",
-    "trail": "padding at the end",
-    "clipped": "clipping",
-    "offset": "mean of the samples",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -126,20 +116,14 @@ def artefacts(evidence: Evidence) -> str:
     finding = evidence.grave("artefacts")
     if finding is None:
         return ""
-    named = []
-    for name in finding["names"]:  # the best measures: `level 60.0 %`
-        measure, _, reached = name.partition(" ")
-        text = MEASURES.get(measure, measure)
-        named.append(f"{text} ({reached} by itself)" if reached else text)
     score, what = f"{percent(finding['accuracy'])} %", "class"
     if evidence.main and evidence.main.best.task.multilabel:
         score, what = f"macro AUROC {score}", "tags"
-    best = "the best single ones are" if len(named) > 1 else "the best single one is"
-    above_all = f": {best} {listed(named)}" if named else ""
+    alone = f"; by themselves: {listed(finding['names'])}" if finding["names"] else ""
     return (
         "Level, padding, bandwidth and other traces of recording predict the"
-        f" {what} ({score}, chance is {percent(finding['chance'])} %)"
-        f"{above_all}. Part of a score may come from them. If they do not belong to the"
+        f" {what} ({score}, chance is {percent(finding['chance'])} %{alone})."
+        " Part of a score may come from them. If they do not belong to the"
         " sounds, make them the same in all classes and train again."
     )
 

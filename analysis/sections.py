@@ -62,7 +62,7 @@ def first_screen(report: Report) -> Section:
     found, cache = report.found, report.cache
     synthetic = any(run.config.synthetic for run in found.runs)
     values: dict[str, object] = {
-        "facts": data_facts(cache, found.runs) if cache else {},
+        "facts": data_facts(cache) if cache else {},
         "synthetic": synthetic or (cache and cache.synthetic),
     }
     if not found.main:
@@ -271,7 +271,7 @@ def data(report: Report) -> Section | None:
         "data",
         "Data",
         tables={"clips": clips_by_fold(report.cache)},
-        values={"data_facts": data_facts(report.cache, report.found.runs)},
+        values={"data_facts": data_facts(report.cache)},
     )
 
 

@@ -17,7 +17,6 @@ from distributed import Client, KilledWorker
 from distributed.comm import CommClosedError
 
 from featurestack.base.errors import Failed, RequestError, see
-from featurestack.base.terminal import tell
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline.extraction_request import libraries
 from featurestack.pipeline.worker import (
@@ -78,12 +77,6 @@ def connected(scheduler: str) -> Iterator[Cluster]:
         raise RequestError(
             f"SCHEDULER={scheduler}: expected the address of a Dask scheduler, such"
             " as tcp://host:port"
-        )
-    protocol, _, place = scheduler.rpartition("://")
-    if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
-        tell(
-            "Dask without TLS is not authenticated: for trusted networks only"
-            + see("howto/scale.md")
         )
     try:
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)

@@ -12,6 +12,7 @@ import soundfile
 
 from featurestack.analysis import clips
 from featurestack.analysis.clips import browser_data, clip_difficulty, data_facts, top
+from featurestack.analysis.report_warnings import untested
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index_file import write_failures
@@ -175,14 +176,11 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     cache.settings["source"] = "/home/me/my sounds"
     trained = SimpleNamespace(channels=[SimpleNamespace(stored="mel")])
     of_mel = [SimpleNamespace(trained=trained, config=trained)]
-    facts = data_facts(cache)
-    assert facts["Source"] == "my sounds"
-    assert not facts["Clips that failed"]
-    facts = data_facts(cache, of_mel)
-    assert facts["Clips that failed"] == "1, so 5 are tested"
+    assert data_facts(cache)["Source"] == "my sounds"
+    assert not untested(cache)
+    assert untested(cache, of_mel) == {"c0"}
     write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
-    facts = data_facts(cache)
-    assert facts["Clips that failed"] == "1, so 5 are tested"
+    assert untested(cache) == {"c1"}
 
 
 def test_clips_without_groups_count_as_one_recording_each(tmp_path):

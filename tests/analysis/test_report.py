@@ -237,7 +237,7 @@ def test_a_leak_among_the_reports_own_clips_is_told(tones_project, tmp_path):
     write_check(cache, complete(tones_project.table), found)
     built = build(options)
     assert built.remarks[1].startswith("Level, padding, bandwidth and other")
-    told = "(62.0 %, chance is 25.0 %): the best single one is level (60.0 %"
+    told = "(62.0 %, chance is 25.0 %; by themselves: level 60.0 %)"
     assert told in built.remarks[1]
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
@@ -333,7 +333,7 @@ def test_what_check_measured_is_a_warning(made_runs):
     found = findings(made_runs(MadeRun()), checked=checked)
     assert found.warnings.keys() == {"W2", "W3"}
     first, second = found.warnings.values()
-    assert "class (62.0 %" in first and "single one is level" in first
+    assert "class (62.0 %" in first and "by themselves: level" in first
     assert "measured: by clip 83 %. GROUP=" in second
     assert WARNINGS["W3"].page.startswith("A field of the file names")
 
