@@ -27,6 +27,15 @@ RECURRING = 0.5  # least share of the clips whose value another clip has too
 IN_SEVERAL = 0.9  # least share of these whose value occurs in several classes
 IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
 WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
+# headings of columns that name what new recordings differ in
+COLUMNS = re.compile(
+    r"(.*[_ ])?(speaker|actor|singer|player|patient|subject|person|participant|user"
+    r"|voice|individual|animal|bird|site|location|place|station|room|city|country"
+    r"|device|recorder|recordist|author|microphone|mic|phone|session|day|date"
+    r"|recording)"
+    r"([_ ](id|name|no|number))?",
+    re.IGNORECASE,
+)
 MEASURE = re.compile(
     r"[+-]?\d+(\.\d+)?(db|k?hz|m?s|sec|[cm]?m|k|st|x|pc)"
     r"|(v|ver|version|fold|split|part|seg|snr|ch|channel|dist|d|take|rep|t|n|no|clip|x)"
@@ -67,22 +76,23 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     before names, words before source recordings, these before numbers, more values
     before fewer. If there are several fields, the sentence asks which one it is.
     """
-    if not table["group"].is_unique:
+    if table.empty or not table["group"].is_unique:
         return None
     table = table.set_axis(table["clip_id"])
     columns = table.columns.drop([*KNOWN_COLUMNS], errors="ignore").astype(str)
-    of_columns = [
+    fields = [
         NameField(f"column {name}", name, table[name].fillna("").astype(str))
-        for name in columns
+        for name in filter(COLUMNS.fullmatch, columns)
     ]
     stems = stems_of(table)
-    likely = list[NameField]()
-    for fields in (of_columns, fields_of_stems(stems)):
-        likely = likely or [each for each in fields if may_be_source(each, table)]
+    likely = [field for field in fields if may_be_source(field, table)]
+    if not likely:
+        likely = [each for each in fields_of_stems(stems) if may_be_source(each, table)]
+        if not all(field.is_number for field in likely):  # then such numbers are takes
+            likely = [field for field in likely if not counts_from_start(field)]
     likely.sort(key=lambda field: (field.is_number, -field.value_of.nunique()))
-    if likely and not likely[0].is_number:  # numbers from 0 or 1 next to it count takes
-        likely = [each for each in likely if not counts_takes(each)]
-    elif propose_group(table) == LETTERED:
+    only_numbers = all(field.is_number for field in likely)
+    if only_numbers and propose_group(table) == LETTERED:
         recordings = stems.str.extract(LETTERED)[0].fillna(stems)
         takes_of = counted(recordings.nunique(), "source recording")
         sentence = f"the names have takes of {takes_of}? GROUP={quote(LETTERED)}"
@@ -147,7 +157,7 @@ def fields_between(
     return fields
 
 
-def counts_takes(field: NameField) -> bool:
+def counts_from_start(field: NameField) -> bool:
     return field.is_number and field.value_of.astype(float).min() <= 1
 
 

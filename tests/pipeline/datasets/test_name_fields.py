@@ -75,6 +75,15 @@ def test_a_further_column_is_named_as_its_own_group():
     assert (field.where, field.group) == ("column device", "device")
 
 
+def test_a_column_of_speakers_counts_and_not_one_of_what_they_share():
+    names = [f"{label}_{n}" for label in ("a", "b") for n in range(12)]
+    table = clips(names, speaker=["1", "2", "3", "4"] * 6, sex=["man", "woman"] * 12)
+    assert name_field(table).group == "speaker"
+    sites = table.assign(site=["mill", "yard", "road"] * 8)
+    assert "GROUP=site or GROUP=speaker" in name_field(sites).sentence
+    assert name_field(table[:0]) is None
+
+
 def test_a_name_of_one_word_in_each_folder_is_a_field():
     names = [f"{word}/{speaker}" for word in "abc" for speaker in ("george", "lucas")]
     table = clips(names).assign(label=[name[0] for name in names])
