@@ -368,8 +368,8 @@ def predict_audio(options: PredictOptions) -> int:
     request = "DATASET= without AUDIO=" if elsewhere else "AUDIO="
     if options.checked:
         request = "CHECKED="
-    if told := no_effect(options, WITHOUT_EFFECT[request], request):
-        tell(told)
+    if ignored := no_effect(options, WITHOUT_EFFECT[request], request):
+        tell(ignored)
     if options.checked:
         status: int = object_at(OPTIONS["checked"])(options)
         return status
@@ -377,7 +377,6 @@ def predict_audio(options: PredictOptions) -> int:
         raise RequestError(
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
-    run = None
     if not Path(options.run).is_file():
         place = "" if elsewhere else options.dataset, options.data
         dataset, _ = find_cache(*place, "" if elsewhere else options.name)
@@ -399,19 +398,16 @@ def predict_clips(
     """
     named = {str(file): file for file in files.values()}
     hop = options.hop or default_hop(model, files.values())
-    detecting = bool(options.check or (hop and options.threshold))
-    of_file = bool(options.out and options.out.suffix in ENDINGS)
-    if of_file and options.check:
+    into_file = bool(options.out and options.out.suffix in ENDINGS)
+    if into_file and options.check:
         raise RequestError(
             f"OUT={options.out}: expected a folder, because CHECK= writes several files"
         )
-    if "check" not in OPTIONS or of_file:
-        detecting = False
-    of_one_label = not (detecting or model.task.multilabel)
-    if of_one_label and (
-        told := no_effect(options, ["threshold"], "clips of one label")
-    ):
-        tell(told)
+    requested = options.check or (hop and options.threshold)
+    detecting = bool(requested and "check" in OPTIONS and not into_file)
+    unused = [] if detecting or model.task.multilabel else ["threshold"]
+    if ignored := no_effect(options, unused, "clips of one label"):
+        tell(ignored)
     record = None
     if options.out and not detecting:
         if options.out.suffix not in ENDINGS:
