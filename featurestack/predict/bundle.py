@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.base import registry
+from featurestack.base import LOADED, registry
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
@@ -183,7 +183,12 @@ def make_bundle(options: BundleOptions) -> Path:
     config, folds = bundle_of_run(run)
     content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}
     record.write({file.name: as_bytes(content)})
-    command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
+    words = [f"RUN={file}", "AUDIO=FILE"]
+    versions = [channel.code_version for channel in config.channels]
+    of_user = config.code or any("," in version for version in versions)
+    if of_user and not LOADED:  # a script or a notebook defined it
+        words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
+    command = make_command("predict", *words)
     made = f"{counted(len(folds), 'fold')}, {size(file.stat().st_size)}"
     print(f"{file}: {made}; used by {command}")
     return file
