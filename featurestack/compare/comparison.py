@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.quantities import counted, percent, plural, points
@@ -22,6 +23,7 @@ from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
 from featurestack.compare.metrics import (
     Floats,
+    Ints,
     Labels,
     are_probabilities,
     indicator,
@@ -36,7 +38,6 @@ from featurestack.compare.scores import (
 )
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
 
-UNKNOWN = "unknown"  # folds: cross-validated, nobody says how
 PANDAS = pd.Series | pd.DataFrame
 Rows = TypeVar("Rows")
 
@@ -80,8 +81,10 @@ class Clips:
 
     labels: Labels  # (N, K)
     classes: tuple[str, ...]
-    groups: Any  # (N,); None if each clip is its own
-    folds: Any  # (N,), UNKNOWN, or None for one test of trained models
+    groups: NDArray[np.generic]  # (N,)
+    unit: str  # what a group is in words: group, or clip if none were given
+    folds: Ints  # (N,) from 0; all 0 if they are unknown, or for one test of models
+    unknown_folds: bool
     index: "pd.Index[Any] | None"  # the clips' ids, if labels have any
     multilabel: bool
 
@@ -100,40 +103,27 @@ def compare_models(
         raise RequestError(
             "a run has its own labels, groups and folds: leave these arguments out"
         )
-    if clips.groups is None:
-        warn(
-            "groups= is missing: every clip counts as an independent recording. If"
-            " several come from one speaker, site or recording, differences seem surer"
-            " than they are; groups=range(len(labels)) says that none do"
-        )
     metric = ACCURACY
     if clips.multilabel:
         from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
 
         metric = MEAN_AVERAGE_PRECISION
-    number = len(clips.labels)
-    known_folds = not (clips.folds is None or isinstance(clips.folds, str))
-    crossed = isinstance(clips.folds, str) or (
-        known_folds and len(np.unique(clips.folds)) > 1
-    )
     made = [
         Predictions(
             name=name,
             metric=suited(metric, clips.labels),
             classes=clips.classes,
-            groups=np.arange(number) if clips.groups is None else clips.groups,
-            folds=np.unique(clips.folds, return_inverse=True)[1]
-            if known_folds
-            else np.zeros(number, np.intp),
+            groups=clips.groups,
+            folds=clips.folds,
             labels=clips.labels,
             probabilities=probabilities_of(name, model, clips)[None],
             variance=getattr(model, "variance", 1.0),
         )
         for name, model in models.items()
     ]
+    crossed = clips.unknown_folds or bool(clips.folds.any())
     ranking = ModelRanking(runs=in_order(made), crossed=crossed)
-    unit = "clip" if clips.groups is None else "group"
-    return Comparison(table_of(ranking, unit), sentence_of(ranking, clips, unit))
+    return Comparison(table_of(ranking, clips.unit), sentence_of(ranking, clips))
 
 
 # ---- what is given
@@ -176,9 +166,21 @@ def clips_of_arrays(labels: Any, groups: Any, folds: Any, classes: Any) -> Clips
     true, names = labels_of(labels, classes)
     index = index_of(labels)
     groups = one_each("groups", aligned("groups", groups, index), len(true))
-    if not isinstance(folds, str):
-        folds = one_each("folds", aligned("folds", folds, index), len(true))
-    return Clips(true, names, groups, folds, index, multilabel=np.ndim(labels) == 2)
+    unit = "group"
+    if groups is None:
+        warn(
+            "groups= is missing: every clip counts as an independent recording. If"
+            " several come from one speaker, site or recording, differences seem surer"
+            " than they are; groups=range(len(labels)) says that none do"
+        )
+        groups, unit = np.arange(len(true)), "clip"
+    numbers = np.zeros(len(true), np.intp)
+    unknown = isinstance(folds, str)
+    if folds is not None and not unknown:
+        each = one_each("folds", aligned("folds", folds, index), len(true))
+        numbers = np.unique(each, return_inverse=True)[1]
+    several = np.ndim(labels) == 2
+    return Clips(true, names, groups, unit, numbers, unknown, index, several)
 
 
 def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
@@ -195,8 +197,10 @@ def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
         indicator(targets, len(run.classes)),
         (*run.classes,),
         table["group"].to_numpy(),
-        table["fold"].to_numpy(),
-        pd.Index(table.index),
+        "group",
+        np.unique(table["fold"], return_inverse=True)[1],
+        unknown_folds=False,
+        index=pd.Index(table.index),
         multilabel=np.ndim(targets) == 2,
     )
 
@@ -386,7 +390,7 @@ def table_of(ranking: ModelRanking[Predictions], unit: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentence_of(ranking: ModelRanking[Predictions], clips: Clips, unit: str) -> str:
+def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     """`Comparison.sentence`: verdict, score, the nearest rival, protocol."""
     best, *others = ranking.runs
     against = ranking.against_chance
@@ -404,7 +408,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips, unit: str) -> 
     ]
     rival = (unclear or [1])[0]
     if ranking.untested:
-        text = f"{few_groups(len(ranking.shares), unit)}: {best.name}, {score}"
+        text = f"{few_groups(len(ranking.shares), clips.unit)}: {best.name}, {score}"
         if others:
             lead = points(-ranking.differences[0].value).removeprefix("+")
             text += f", leads {others[0].name} by {lead} points; it cannot be judged"
@@ -426,13 +430,13 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips, unit: str) -> 
         if difference.bounded:
             low, high = points(difference.low), points(difference.high)
             text += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
-    return f"{text}; {protocol_of(ranking, clips, unit)}."
+    return f"{text}; {protocol_of(ranking, clips)}."
 
 
-def protocol_of(ranking: ModelRanking[Predictions], clips: Clips, unit: str) -> str:
+def protocol_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     """How the models are judged."""
-    units = counted(len(np.unique(ranking.best.groups)), unit)
-    if isinstance(clips.folds, str):
+    units = counted(len(np.unique(clips.groups)), clips.unit)
+    if clips.unknown_folds:
         return f"tested by {units}, as cross-validated, folds unknown"
     if ranking.crossed:
         return f"tested by {units} in {counted(len(ranking.folds), 'fold')}"
