@@ -105,14 +105,13 @@ def features_to_show(
 
     If there are none, mel or another usable map is shown.
     """
-    wanted = [channel.stored for features in sets for channel in parse_set(features)]
-    images = []
-    for name in dict.fromkeys([*wanted, "mel", *usable]):
-        if name in usable and min(cache[name].rows, cache[name].frames) > 1:
-            images.append(name)
-    wanted_images = len(set(wanted) & set(images))
-    most = min(FEATURES_SHOWN, max(1, wanted_images))
-    return images[:most]
+    trained = [channel.stored for features in sets for channel in parse_set(features)]
+    maps = [
+        name
+        for name in dict.fromkeys([*trained, "mel", *usable])
+        if name in usable and min(cache[name].rows, cache[name].frames) > 1
+    ]
+    return ([name for name in maps if name in trained] or maps[:1])[:FEATURES_SHOWN]
 
 
 def thumbnails(

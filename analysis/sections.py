@@ -4,7 +4,7 @@ Each function makes one section: it submits the section's figures and returns it
 and the values of its template, or None if the page has no such section.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from featurestack.analysis.report_tables import (
     error_table,
     settings,
 )
-from featurestack.analysis.run_arrays import Problem, Run
+from featurestack.analysis.run_arrays import Problem
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import count, counted, duration, plural
@@ -216,28 +216,15 @@ def runs(report: Report) -> Section:
     given = without(report.job.given, "RUN")
     shown = []
     for own in found.every[:SHOWN_RUNS]:
-        # '' if run.json has no command
-        again = training_of(given, [own.run]) if own.run.config.command else ""
+        again, seeds = "", " ".join(map(str, own.run.seeds))
+        if own.run.config.command:  # not of imported predictions
+            words = [f"FEATURES={own.run.features}"]
+            words += without(own.run.config.command, "FEATURES")
+            words += [f"SEED={seeds}"] if seeds != "0" else []
+            again = make_command("train", *given, *words)
         shown.append((own, run_facts(own), settings(own.run), again))
     values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
     return Section("runs", "Runs", tables=matrices, values=values)
-
-
-def training_of(given: Sequence[str], runs: Sequence[Run]) -> str:
-    """The commands that train all seeds of these runs. Runs that differ only in
-    features share a command.
-    """
-    sets: dict[tuple[str, ...], list[str]] = {}
-    for run in runs:
-        words = without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
-        numbers = " ".join(map(str, run.seeds))
-        if numbers != "0":
-            words.append(f"SEED={numbers}")
-        sets.setdefault(tuple(words), []).append(run.features)
-    return " && ".join(
-        make_command("train", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
-        for own, each in sets.items()
-    )
 
 
 def run_facts(own: Ranked) -> dict[str, str]:

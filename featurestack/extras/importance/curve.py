@@ -70,7 +70,7 @@ def trained_on(fits: Fits, fold: int, part: str, seed: int) -> pd.DataFrame:
 
 
 def curve_summary(curve: pd.DataFrame) -> str:
-    """The curves as a table, and what their ends say."""
+    """The curves as a table, with what each larger part of the recordings brings."""
     titled = {"map": "mAP", "accuracy": "accuracy"}
     titled |= {"balanced_accuracy": "balanced accuracy"}
     score = next(name for name in titled if name in curve)
@@ -78,23 +78,16 @@ def curve_summary(curve: pd.DataFrame) -> str:
     forms = dict.fromkeys(("recordings", "clips"), "{:,.0f}".format)
     forms |= dict.fromkeys(curve.columns[5:], percent)
     texts = {name: curve[name].map(form) for name, form in forms.items()}
+    gains = curve.groupby("features", sort=False)[score].diff()
+    texts["gain"] = ["" if pd.isna(gain) else points(gain) for gain in gains]
     shown = curve.drop(columns="tested").assign(**texts)
     titles = {"part": "part of the recordings", score: f"{title} %"}
-    titles |= {"low": "95 % interval from", "high": "to"}
+    titles |= {"low": "95 % interval from", "high": "to", "gain": "points more"}
     header = [titles.get(name, name) for name in shown]
     lines = [text_table(shown.to_numpy().tolist(), header)]
-    for features, rows in curve.groupby("features", sort=False):
-        if len(rows) == 1:
-            lines.append(f"{features}: the recordings are too few to leave some out")
-            continue
-        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
-        few = few_groups(int(rows["tested"].iloc[-1]))
-        lines.append(
-            f"{features}: the second half of the recordings brings {points(gain)}"
-            f" points of {title} in this one draw"
-            + (f", which cannot be judged: {few}" if few else "")
-        )
-    lines.append("ridge is a small model, so only the shape of a curve counts")
+    if few := few_groups(int(curve["tested"].max())):
+        lines.append(few)
+    lines.append("one draw, by ridge, a small model: only the shape of a curve counts")
     return "\n".join(lines)
 
 

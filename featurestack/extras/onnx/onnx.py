@@ -17,7 +17,6 @@ Before the file is written, onnxruntime's by_fold is compared with the networks.
 """
 
 import json
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -205,14 +204,10 @@ def one_sentence(model: RunModel, run: str) -> Iterator[None]:
         with no_output_of_c():
             yield
     except torch.onnx.OnnxExporterError as error:
-        # the operation, and where torch says it, which form of it
-        found = re.search(r"operator '?(?:aten::)?(\w+)'?(, [^.]+)?", str(error))
-        lacking = (
-            "".join(filter(None, found.groups())) if found else "an operation of it"
-        )
+        reason = str(error).partition(". ")[0]  # advice and the graph follow
         raise RequestError(
-            f"{model.config.model} cannot be exported: ONNX lacks {lacking}. A bundle"
-            f" needs no change: {make_command('bundle', f'RUN={run}')}"
+            f"{model.config.model} cannot be exported ({reason}). A bundle needs no"
+            f" change: {make_command('bundle', f'RUN={run}')}"
         ) from None
 
 
