@@ -19,8 +19,6 @@ from featurestack.base.options import (
     option,
 )
 from featurestack.base.quantities import number_of, whole_number
-from featurestack.results.training_options import FROM_SCRATCH as FROM_SCRATCH
-from featurestack.results.training_options import FROM_WEIGHTS as FROM_WEIGHTS
 from featurestack.results.training_options import Device, Training
 
 of_networks = functools.partial(option, needs="steps")
@@ -61,11 +59,6 @@ class RunOptions(Training, DatasetOptions, RunsOptions):
     tracker: Literal["", "tensorboard", "wandb"] = option(
         "", "tensorboard or wandb, in addition to the CSV files"
     )
-
-
-def suitable(weights: str) -> dict[str, Any]:
-    """The defaults that suit a network with or without pretrained weights."""
-    return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
 
 
 def parse_grid(text: str) -> tuple[int, int]:

@@ -52,17 +52,20 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import folder_name
 from featurestack.results.same_run import data_digests
 from featurestack.results.tasks import TASKS, Task
-from featurestack.results.training_options import Training, words_of_training
+from featurestack.results.training_options import (
+    FROM_WEIGHTS,
+    Training,
+    suitable,
+    words_of_training,
+)
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
 from featurestack.train.options import (
-    FROM_WEIGHTS,
     NATIVE,
     RunOptions,
     parse_grid,
     require_device,
-    suitable,
 )
 
 Positions = NDArray[np.intp]  # rows of the clip table
@@ -89,7 +92,6 @@ class Plan:
     model: Architecture
     input: InputSpec
     augmenter: Augmenter
-    tested_folds: list[int]  # of FOLDS, or all
     path: Path  # the run's folder
 
     @property
@@ -430,7 +432,6 @@ def make_plan(request: RunOptions) -> Plan:
         model=model,
         input=spec,
         augmenter=augmenter,
-        tested_folds=[*(request.folds or folds)],
         path=path,
     )
 

@@ -253,7 +253,8 @@ def first_process() -> bool:
 def unfinished_folds(plan: Plan) -> list[int]:
     """The folds of FOLDS that are not yet finished."""
     finished = RunFolder(plan.path).finished if plan.begun else []
-    return [fold for fold in plan.tested_folds if fold not in finished]
+    folds = plan.options.folds or plan.config.folds
+    return [fold for fold in folds if fold not in finished]
 
 
 def train_plan(plan: Plan, bar: "Bar") -> RunFolder:

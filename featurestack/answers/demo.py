@@ -52,7 +52,8 @@ def demo(options: DemoOptions) -> int:
     from featurestack.pipeline.datasets.load import make_dataset
     from featurestack.pipeline.extract import extract_features
     from featurestack.pipeline.options import AlterOptions, FeaturesCommand
-    from featurestack.train.options import FROM_SCRATCH, TrainOptions
+    from featurestack.results.training_options import FROM_SCRATCH
+    from featurestack.train.options import TrainOptions
     from featurestack.train.training import train
 
     def step(word: str, *shared: str, **given: Any) -> dict[str, Any]:

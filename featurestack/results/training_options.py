@@ -15,7 +15,7 @@ The field of an option may have more traits:
 
 import functools
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
 from featurestack.base.options import (
     SEED,
@@ -42,6 +42,11 @@ RATE = 0.002  # highest learning rate
 DECAY = 0.05  # weight decay
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
+
+
+def suitable(weights: str) -> dict[str, Any]:
+    """The defaults that suit a network with or without pretrained weights."""
+    return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
 
 
 class Training(Options):

@@ -10,10 +10,11 @@ from featurestack.base.registry import first_sentence
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import text_table
 from featurestack.results.config import StoredChannel
+from featurestack.results.training_options import FROM_SCRATCH
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS, resolve
 from featurestack.train.network_input import KINDS, InputKind, InputSpec
-from featurestack.train.options import FROM_SCRATCH, ModelsOptions
+from featurestack.train.options import ModelsOptions
 
 CLASSES = 50  # number of classes for which sizes are counted
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
