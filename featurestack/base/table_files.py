@@ -22,6 +22,8 @@ from featurestack.base.quantities import listed
 STRANGE = re.compile(
     rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
 )
+# first characters that make a spreadsheet compute
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # usual names of the column of audio files, in small letters, without punctuation; if a
 # table has several of them, the first one listed here counts
 FILE_COLUMNS = (
@@ -147,6 +149,18 @@ def cell_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def no_formula(cell: object) -> object:
+    """The cell, with an apostrophe if a spreadsheet would compute it (OWASP)."""
+    if isinstance(cell, str) and cell.startswith(FORMULA):
+        return f"'{cell}"
+    return cell
+
+
 def as_csv(table: pd.DataFrame) -> str:
-    """CSV with every digit, and an empty field for an unknown number."""
-    return table.to_csv(index=False, lineterminator="\n")
+    """CSV with every digit, an empty field for an unknown number, and no formula."""
+    safe = table.rename(columns=no_formula)
+    for place, dtype in enumerate(table.dtypes):
+        if dtype.kind not in "biuf":  # no number
+            column = safe.iloc[:, place]
+            safe.isetitem(place, column.map(no_formula))
+    return safe.to_csv(index=False, lineterminator="\n")

@@ -9,10 +9,13 @@ from featurestack.base.table_files import TEXT_TABLES, as_csv, read_table
 from tests.refusal import refused
 
 
-def test_names_are_written_as_they_are_and_unknown_numbers_are_empty():
-    table = pd.DataFrame({"label": ["-5 dB", "a,b"], "share": [1 / 3, None]})
+def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet():
+    table = pd.DataFrame(
+        {"=1+1": ["=HYPERLINK()", "\td", "dog", "a=b"], "difference": -0.5}
+    )
     back = pd.read_csv(StringIO(as_csv(table)))
-    pd.testing.assert_frame_equal(back, table, check_exact=True)
+    assert back["'=1+1"].tolist() == ["'=HYPERLINK()", "'\td", "dog", "a=b"]
+    assert back["difference"].tolist() == [-0.5] * 4
 
 
 ROWS = {"filename": ["a.wav", "b.wav"], "label": ["dog", None], "fold": [1, 2]}
