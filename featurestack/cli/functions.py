@@ -126,7 +126,8 @@ def fit(
 ) -> "RunFolder | list[RunFolder]":
     """Train a model on each fold, as `make train` does, or open the finished run.
 
-    Every option up to `threads` but `device` takes a list; each combination is a run.
+    Every option that can change predictions takes a list, and each combination is a
+    run; a list of devices shares the folds.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ COMMANDS |= {
     "runs": Command(
         "featurestack.train.run_list:list_runs",
         "featurestack.train.options:ListOptions",
-        "List the runs of a folder, or of several, with their scores.",
+        "List runs with their scores, the newest last.",
     ),
     "remove": Command(
         "featurestack.train.run_list:remove_runs",
