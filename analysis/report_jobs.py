@@ -22,7 +22,7 @@ from featurestack.base.options import (
     option,
     option_words,
 )
-from featurestack.base.own_files import DETECTED, NO_DATA, TRACE
+from featurestack.base.own_files import NO_DATA, TRACE
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
@@ -68,10 +68,8 @@ def refuse_users_folder(folder: Path) -> None:
     """RequestError if a report's folder holds other files, such as sounds."""
     if not folder.is_dir() or (folder / NO_DATA).is_file():
         return
-    # reports on chosen runs and detections have folders of their own in it
-    ours = {
-        file.parent for name in (NO_DATA, DETECTED) for file in folder.glob(f"*/{name}")
-    }
+    # reports on chosen runs, detections and lists to label have folders in it
+    ours = {record.parent for record in folder.glob("*/.*.json")}
     traces = {file for file in folder.iterdir() if TRACE.fullmatch(file.name)}
     if {*folder.iterdir()} - ours - traces:
         raise RequestError(

@@ -160,8 +160,9 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
     assert job.folder == sounds / "tones"
     (sounds / "class").rename(sounds / "only-mel")
     (sounds / "only-mel" / NO_DATA).touch()
-    (sounds / "songs").mkdir()
-    (sounds / "songs" / DETECTED).touch()
+    for folder, record in (("songs", DETECTED), ("field", ".next.json")):
+        (sounds / folder).mkdir()
+        (sounds / folder / record).touch()
     jobs(tones_project.options(reports=tmp_path))
     (sounds / "index.html").write_text("mine")
     OwnFiles(sounds, NO_DATA).write({"only.csv": "a,b"})
