@@ -84,7 +84,9 @@ def train_side_by_side(options: RunOptions) -> None:
     jobs = []
     for device in devices:
         words = [*option_words(replace(options, device=device)), *load_words()]
-        jobs.append(subprocess.Popen([*train, *words], stdout=subprocess.DEVNULL))
+        process = [*train, *words]
+        nowhere, later = subprocess.DEVNULL, {**os.environ, "RANK": "1"}
+        jobs.append(subprocess.Popen(process, stdout=nowhere, env=later))
     try:
         failed = [device for device, job in zip(devices, jobs) if job.wait()]
     finally:  # Ctrl-C reaches the children by itself; other errors do not

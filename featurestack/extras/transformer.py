@@ -22,7 +22,7 @@ from featurestack.features_cache.row_statistics import is_time, summaries
 from featurestack.features_cache.source_changes import audio_state
 from featurestack.pipeline.audio import Info, file_infos
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import resolve_feature
+from featurestack.pipeline.features import FEATURES, resolve_feature
 
 PATH = str | Path
 BATCH = 256  # clips of a cache that are summarised at once
@@ -72,6 +72,7 @@ class Features(TransformerMixin, BaseEstimator):
             self.audio_ = rate, cache.duration, cache.audio_channel
         channels = self._channels(cache)
         self.channels_ = {c: computed_as(c, self.audio_[0], cache) for c in channels}
+        self.versions_ = versions_of(channels)
         names = []
         for channel, block in self._blocks(clips[:1], cache).items():
             _, rows, columns = block.shape
@@ -83,6 +84,13 @@ class Features(TransformerMixin, BaseEstimator):
     def transform(self, X: Sequence[Any]) -> NDArray[np.float32]:
         """(clips, numbers) from paths of audio files, clips, or samples (N,)."""
         check_is_fitted(self)
+        for name, here in versions_of(self.channels_).items():
+            if here != self.versions_.get(name):
+                raise RequestError(
+                    f"this pipeline was fitted on {name} by version"
+                    f" {self.versions_.get(name)}, here {here}: fit it again, or load"
+                    " it with the code that it had"
+                )
         clips, cache = clips_in(X), self._opened()
         if not (self.sample_rate or self.audio_[1]):
             common_rate(clips, self.audio_[0])
@@ -184,6 +192,12 @@ def computed_as(channel: Channel, rate: int, cache: Cache | None) -> tuple[str, 
         lacking = f"the cache {cache.folder} lacks {channel}: it is computed each time"
         tell_once(f"{lacking}; {cache.remedy(str(channel))}")
     return str(channel), is_time(feature.frame_unit) and feature.frames is not None
+
+
+def versions_of(channels: Iterable[Channel]) -> dict[str, int | str]:
+    """Feature -> the version of its code here; without those that others brought."""
+    features = (FEATURES.find(channel.name) for channel in channels)
+    return {feature.name: feature.code_version for feature in features if feature}
 
 
 def rows_of_files(cache: Cache, files: Iterable[object]) -> NDArray[np.intp]:

@@ -124,7 +124,9 @@ def clip_table(
 
 
 def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
-    """RequestError if two rows are the same part of a file, however it is spelt."""
+    """RequestError if two rows are the same part of a file, however it is spelt, or if
+    a file has several names, by which it would count as several recordings.
+    """
     files = clips["path"].map(
         {path: os.path.realpath(path) for path in clips["path"].unique()}
     )
@@ -134,6 +136,14 @@ def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
         raise RequestError(
             f"rows {first + 1} and {second + 1} are one clip:"
             f" {clips['filename'][first]} and {clips['filename'][second]}"
+        )
+    names = clips.assign(file=files).drop_duplicates(["file", "filename"])
+    shared = names[names.duplicated("file", keep=False)].sort_values("file")
+    if len(shared):
+        first, second = shared["filename"].iloc[:2]
+        raise RequestError(
+            f"{first} and {second} are one file, {shared['file'].iloc[0]}: its parts"
+            " are one recording, so give it one name"
         )
 
 
@@ -170,8 +180,9 @@ def audio_path(audio: Path, name: str) -> str:
     the table has an absolute path that is gone, the file is looked for in `audio`.
     """
     path = str(without_dots(audio / name))
-    if Path(name).is_absolute() and not Path(name).exists():
-        path = str(without_dots(audio / Path(name).name))
+    moved = without_dots(audio / Path(name).name)
+    if Path(name).is_absolute() and not Path(name).exists() and moved.exists():
+        path = str(moved)
     composed = unicodedata.normalize("NFC", path)
     decomposed = unicodedata.normalize("NFD", path)
     return next(filter(os.path.exists, (path, composed, decomposed)), path)

@@ -294,10 +294,14 @@ def test_features_of_another_version_or_an_unknown_name_are_refused(tmp_path):
     audio = tmp_path / "easy/bell/bell0-A.wav"
     given = {"data": tmp_path / "data", "quiet": True}
     cache = fs.extract("rms", str(tmp_path / "easy"), jobs=1, **given)
-    cached = fs.Features("rms", cache=cache.folder).fit([audio])
-    said = "easy/features has rms by version 1, here 2: "
-    with newer_feature("rms"), refused(said):
-        cached.transform([audio])
+    cached = fs.Features("rms", cache=cache.folder)
+    saved = pickle.dumps(fs.Features("rms").fit([audio]))
+    with newer_feature("rms"):
+        with refused("easy/features has rms by version 1, here 2: "):
+            cached.fit([audio])
+        with refused("fitted on rms by version 1, here 2: fit it again"):
+            pickle.loads(saved).transform([audio])
+    assert pickle.loads(saved).transform([audio]).shape == (1, 2)
     with refused("'rmss'; did you mean 'rms'"):
         fs.Features("rmss").fit([fs.tone(9).y])
 

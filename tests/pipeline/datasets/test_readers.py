@@ -137,6 +137,16 @@ def test_files_whose_absolute_paths_are_gone_are_found_in_audio_dir(tmp_path):
     assert clips.table["path"].tolist() == list(map(str, paths))
 
 
+def test_two_recordings_that_are_gone_are_never_read_from_one_file(tmp_path):
+    write(tmp_path / "moved/rec.wav")
+    rows = "/all/x/rec.wav,owl,0,0.1\n/all/y/rec.wav,dog,0.1,0.2\n"
+    table = csv(tmp_path / "mine.csv", f"filename,label,start,end\n{rows}")
+    with refused("^/all/x/rec.wav and /all/y/rec.wav are one file, .*moved/rec.wav: "):
+        dataset(table, tmp_path, audio_dir=str(tmp_path / "moved"))
+    with refused("none of 2 files can be read; the first: /all/x/rec.wav: missing"):
+        dataset(table, tmp_path, audio_dir=str(tmp_path))
+
+
 def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path):
     others = {"fold", "file", "predicted", "start", "end"}
     assert {*PREDICTION_COLUMNS, *others} == {*NO_CLASS_NAMES}
