@@ -226,6 +226,12 @@ def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> st
         return f"no training yet: {reason}"
     words = option_words(options, ("dataset", "name", "data", "runs"))
     features = FIRST if options.features == "all" else options.features
+    if options.frame:  # a plain feature may be there too
+        first = {
+            parse_channel(name).name for name in features.replace("+", " ").split()
+        }
+        names = [n for n in extraction.names if parse_channel(n).name in first]
+        features = " ".join(names)
     return next_line("train", *words, f"FEATURES={features}", "MODEL=ridge")
 
 

@@ -1,5 +1,6 @@
 """The folds of a run that several processes train are those of one process."""
 
+import os
 import shutil
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from featurestack.cli.parser import parse
 from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
+from featurestack.train.training import first_process
 from tests.processes import python
 from tests.train.small_cache import change, run_with
 
@@ -55,6 +57,9 @@ def test_a_child_gets_what_was_given(monkeypatch):
     *_, second = (call.args[0] for call in started.call_args_list)
     child = parse(RunOptions, second[4:])
     assert child == change(given, device="cuda:1")
+    for call in started.call_args_list:  # this process says what concerns all
+        monkeypatch.setattr(os, "environ", call.kwargs["env"])
+        assert not first_process()
 
 
 def test_a_fold_that_another_process_finishes_changes_no_other(

@@ -230,6 +230,9 @@ def test_the_features_that_were_asked_for_are_trained_next(sounds, capsys):
     extract.extract_features(options(sounds, features="rms@frame=46 zcr"))
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.endswith("FEATURES='rms@frame=46 zcr' MODEL=ridge")
+    extract.extract_features(options(sounds, features="rms zcr", frame=23))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith("FEATURES='rms@frame=23 zcr@frame=23' MODEL=ridge")
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):
