@@ -23,6 +23,7 @@ from featurestack.base.shell import next_line, quoted
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import spans, untrainable
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import FAILURES, WHOLE, has_failed
 from featurestack.features_cache.writer import (
@@ -227,10 +228,9 @@ def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> st
     words = option_words(options, ("dataset", "name", "data", "runs"))
     features = FIRST if options.features == "all" else options.features
     if options.frame:  # a plain feature may be there too
-        first = {
-            parse_channel(name).name for name in features.replace("+", " ").split()
-        }
-        names = [n for n in extraction.names if parse_channel(n).name in first]
+        names = extraction.names
+        if options.features == "all":
+            names = [n for n in names if parse_channel(n).name in FIRST.split()]
         features = " ".join(names)
     return next_line("train", *words, f"FEATURES={features}", "MODEL=ridge")
 
