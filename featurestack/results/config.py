@@ -23,8 +23,8 @@ from featurestack.features_cache.row_statistics import (
 )
 from featurestack.results.training_options import Training, Validation
 
-RunFormat = Literal[1]
-RUN_FORMAT: RunFormat = 1  # raised if an older run.json can no longer be read
+RunFormat = Literal[2]
+RUN_FORMAT: RunFormat = 2  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train it again, which makes a new run, or remove its folder"
 
 # options that every run has: keys of run.json itself, and not of `training`

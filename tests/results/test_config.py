@@ -15,8 +15,8 @@ from tests.run_configs import run_config
 
 
 def test_a_run_json_of_another_version_is_told_before_its_keys():
-    content = asdict(run_config()) | {"epochs": 40, "format_version": 2}
-    with refused(r"\(format_version is 2\): train it again"):
+    content = asdict(run_config()) | {"epochs": 40, "format_version": 1}
+    with refused(r"\(format_version is 1\): train it again"):
         as_dataclass(content, RunConfig, "run.json", TRAIN_AGAIN)
 
 
