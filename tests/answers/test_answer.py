@@ -100,7 +100,8 @@ def test_one_command_goes_from_a_folder_to_the_report(whole_answer):
     )
     assert re.search(advice, str(found))
     use = (
-        rf"  Recommended: {re.escape(found.recommended)} with ridge, \d+\.\d %, chosen"
+        rf"  Recommended: {re.escape(found.recommended)} with ridge, \d+\.\d %"
+        r" \(highest of \d+, which flatters it\), chosen"
     )
     assert re.search(use, str(found))
     assert str(found).count("95 %") == 1
