@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from featurestack.base.errors import Failed, RequestError, one_line
+from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words
@@ -262,7 +262,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
         remedy = "" if plan.model.user_defined else ": give another GRID= or MODEL="
         raise RequestError(
             f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
-            f" {one_line(error)}{remedy}"
+            f" {reason_of(error)}{remedy}"
         ) from error
     expected = (1, len(plan.names))
     is_tensor = isinstance(logits, torch.Tensor)

@@ -278,6 +278,11 @@ class Network:
             frames = _frames(self.front_end, card.front_end, padded)
             length = card.front_end.window
             hop = card.front_end.hop or length
+            if len(frames) < length:
+                raise Impossible(
+                    f"{len(frames)} frames of {card.front_end.network} fill no window"
+                    f" of {length}: samples, of the card's front_end, are too few"
+                )
             cut = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)
             return cut[::hop].transpose(0, 2, 1)
         length = round(card.window * card.sample_rate) or len(y)

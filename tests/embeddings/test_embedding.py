@@ -136,6 +136,8 @@ def test_a_front_end_comes_before_the_network():
     values = compute("embedding@model=net", rising, RATE)
     mean = largest.mean()
     np.testing.assert_allclose(values[:, 0], [mean + 1, 2 * mean + 1])
+    with refused("3 frames of frames.onnx fill no window of 4: samples, "):
+        compute("embedding@model=net", rising[:3], RATE)
 
 
 def test_the_fingerprint_covers_network_front_end_and_card():

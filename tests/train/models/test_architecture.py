@@ -143,6 +143,11 @@ def test_an_own_model_of_other_parameters_is_refused():
         model("image")(lambda channels, classes, shape, width=8: None)
 
 
+class Broken(torch.nn.Module):
+    def forward(self, x):
+        raise RuntimeError("boom")
+
+
 @pytest.mark.parametrize(
     ("builder", "message"),
     [
@@ -166,6 +171,10 @@ def test_an_own_model_of_other_parameters_is_refused():
         (
             lambda channels, classes, shape: torch.nn.Conv2d(3, classes, shape),
             r"MODEL=cnn4 fails on an input of \(B, 1, 16, 16\): .*3 channels",
+        ),
+        (
+            lambda channels, classes, shape: Broken(),
+            r"\(B, 1, 16, 16\): RuntimeError: boom \(test_architecture.py, line \d+\)",
         ),
     ],
 )
