@@ -9,7 +9,7 @@ from pathlib import Path
 from featurestack.base import DATA, NAMED
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.shell import make_command, quoted
-from featurestack.base.table_files import TEXT_TABLES
+from featurestack.base.table_files import READERS
 from featurestack.features_cache.feature_names import parse_set, refuse_unknown
 
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
@@ -39,7 +39,7 @@ def dataset_name(dataset: str, name: str = "") -> str:
         path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
     if path.name == "features" and is_cache(path):
         return path.parent.name
-    is_table = path.suffix.lower() in TEXT_TABLES and path.is_file()
+    is_table = path.suffix.lower() in READERS and path.is_file()
     return path.stem if is_table else path.name
 
 
@@ -114,7 +114,7 @@ def unknown_dataset(
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
     message = nearest("dataset", dataset, {*NAMED, *cached_in(data), *others})
-    hint = beside_hint(Path(dataset), TEXT_TABLES)
+    hint = beside_hint(Path(dataset), READERS)
     return RequestError(
         f"{message}{hint} (DATASET= is a name, or the path of a folder of clips, a CSV"
         f" or a cache, relative to {Path.cwd()})"

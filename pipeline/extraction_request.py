@@ -41,6 +41,7 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
     FEATURES,
     Feature,
+    features_of_all,
     refuse_unknown,
     resolve_feature,
 )
@@ -145,7 +146,7 @@ def features_in(
     impossible = list[str]()
     for word in listed.split():
         by_name = word not in ("all", "small")
-        singles = [] if by_name else [*FEATURES.complete(), *cached]
+        singles = [] if by_name else [*features_of_all(), *cached]
         for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
                 channel = with_frame(channel, frame)

@@ -211,6 +211,47 @@ FEATURES: Registry[Feature] = Registry(
     extensible=True,
 )
 
+# The features that FEATURES=all names, and so those that `answer` ranks. A new feature
+# is an experiment, which only its name chooses, until it is added here.
+ALL = (
+    "waveform",
+    "stft",
+    "mel",
+    "mel_delta",
+    "mfcc",
+    "mfcc_delta",
+    "mfcc_delta2",
+    "pcen",
+    "harmonic",
+    "percussive",
+    "gammatone",
+    "gfcc",
+    "lfcc",
+    "ifd",
+    "chroma",
+    "cqt",
+    "vqt",
+    "chroma_cqt",
+    "chroma_cens",
+    "chroma_vqt",
+    "tonnetz",
+    "yin",
+    "contrast",
+    "centroid",
+    "bandwidth",
+    "rolloff",
+    "flatness",
+    "poly",
+    "rms",
+    "zcr",
+    "shape",
+    "onset",
+    "tempogram",
+    "fourier_tempogram",
+    "tempogram_ratio",
+    "modulation",
+)
+
 
 def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames).
@@ -315,6 +356,11 @@ def difference_here(stored: StoredFeature) -> str:
         now.pop("source", None)
     was = {name: stored.parameters.get(name) for name in now}
     return feature.difference(stored.code_version, was, now)
+
+
+def features_of_all() -> list[str]:
+    """The features that `all` names: those in ALL, and the user's own."""
+    return [n for n in FEATURES.complete() if n in ALL or n in FEATURES.owners]
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:

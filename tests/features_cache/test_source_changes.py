@@ -69,15 +69,19 @@ def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
     assert changes_of(cache, cache.settings) == ""
 
 
-def test_a_label_that_was_corrected_in_the_table_is_a_change(recordings):
-    table = recordings.parent / "sounds.csv"
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_label_that_was_corrected_in_the_table_is_a_change(recordings, ending):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    write = {".csv": pd.DataFrame.to_csv, ".parquet": pd.DataFrame.to_parquet}[ending]
+    table = recordings.parent / f"sounds{ending}"
     rows = [(f"{name}/{n}.wav", name) for name in ("dog", "cat") for n in (1, 2)]
     clips = pd.DataFrame(rows, columns=["filename", "label"])
-    clips.to_csv(table, index=False)
+    write(clips, table, index=False)
     cache = cache_of(recordings, table)
     settings = cache.settings | {"table": content_hash(table)}
     assert changes_of(cache, settings) == ""
-    clips.replace({"label": {"cat": "lynx"}}).to_csv(table, index=False)
+    write(clips.replace({"label": {"cat": "lynx"}}), table, index=False)
     assert changes_of(cache, settings) == f"{table.name} was edited"
-    clips[:3].to_csv(table, index=False)
+    write(clips[:3], table, index=False)
     assert changes_of(cache, settings) == "1 clip removed"

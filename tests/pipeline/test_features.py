@@ -13,10 +13,13 @@ import pytest
 import featurestack as fs
 from featurestack.base.errors import Failed
 from featurestack.features_cache.feature_names import parse_channel
+from featurestack.pipeline import features
 from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import (
+    ALL,
     FEATURES,
     feature,
+    features_of_all,
     resolve_feature,
 )
 from featurestack.pipeline.parameters import Impossible
@@ -299,3 +302,12 @@ def test_the_rows_of_a_users_own_feature_follow_its_parameters(monkeypatch):
         feature_of("bands@extra=3").compute(clip)
     with pytest.raises(ValueError, match=r"\(3, 2\), expected .* \(2, 3\), from"):
         feature_of("turned").compute(clip)
+
+
+def test_a_feature_that_all_does_not_name_is_an_experiment(monkeypatch):
+    assert {*ALL} <= {*FEATURES.complete()} and len({*ALL}) == len(ALL)
+    assert features_of_all() == [name for name in FEATURES.complete() if name in ALL]
+    monkeypatch.setattr(features, "ALL", ["mel", "mfcc"])
+    assert features_of_all() == ["mel", "mfcc"]
+    monkeypatch.setitem(FEATURES.owners, "rms", "mine")  # the user's own are named
+    assert {*features_of_all()} == {"mel", "mfcc", "rms"}
