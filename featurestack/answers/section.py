@@ -126,5 +126,6 @@ def choices(config: Choice, alone: pd.DataFrame, score: str) -> dict[str, str]:
         text = f"{points(difference)} points"
         if low is not None:
             text += f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
-        texts["Sets less single features chosen alike"] = f"{text}, {gain['verdict']}"
+        label = "Gain over single features chosen in the same way"
+        texts[label] = f"{text}, {gain['verdict']}"
     return texts

@@ -218,7 +218,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
     gain = own.together["together"] - own.together["alone"]
     assert own.together["difference"] == pytest.approx(gain)
     assert re.search(
-        r"Sets less single features chosen alike: \+.* points \(.*\), a clear diff",
+        r"Gain over single features chosen in the same way: \+.* points .*, a clear d",
         str(found),
     )
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
