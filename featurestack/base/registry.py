@@ -267,11 +267,9 @@ def load(file: str) -> None:
     sys.path.append(str(Path(file).resolve().parent))  # its own helpers
     try:
         spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a user's file raises anything, also SystemExit
         del LOADED[file]
-        if isinstance(error, Error):
+        if isinstance(error, Error | KeyboardInterrupt):
             raise
         raise RequestError(f"LOAD={file}: {reason_of(error)}") from error
     import cloudpickle

@@ -230,6 +230,14 @@ def test_whatever_a_file_raises_is_one_sentence_with_its_line(tmp_path, error):
         registry.load_given([f"LOAD={file}"])
 
 
+def test_a_file_that_was_interrupted_is_run_again(tmp_path):
+    file = tmp_path / "slow.py"
+    file.write_text("raise KeyboardInterrupt")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            registry.load_given([f"LOAD={file}"])
+
+
 ENDING = """
 import featurestack as fs
 
