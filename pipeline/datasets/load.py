@@ -23,7 +23,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, first_names, is_or_are, listed
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, next_line
-from featurestack.base.table_files import READERS, SPREADSHEETS, read_table
+from featurestack.base.table_files import READERS, SPREADSHEETS
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
 from featurestack.features_cache.clip_table import (
@@ -208,9 +208,9 @@ def with_earlier(
 def group_elsewhere(source: str, data: Path) -> str:
     """The GROUP= used for the same clips under another NAME=, '' if there is none."""
     for folds in data.glob("*/folds.csv"):
-        with suppress(RequestError, KeyError):  # no features, or a user's table
+        with suppress(RequestError):  # no features, or a user's table
             if Cache(folds.parent / "features").source == source:
-                return last_option(read_table(folds), "grouped_by")
+                return last_option(read_folds(folds), "grouped_by")
     return ""
 
 
