@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
-from featurestack.base.options import VALIDATED
+from featurestack.base.options import VALIDATION_SHARE
 from featurestack.features_cache.clip_table import by_label, originals
 
 Ids = NDArray[np.object_]
@@ -57,7 +57,7 @@ def fold_split(
         validated = candidates["fold"].to_numpy() == following
     elif val == "group":
         rng = np.random.default_rng([seed, fold])
-        chosen = draw_groups(candidates, VALIDATED, rng)
+        chosen = draw_groups(candidates, VALIDATION_SHARE, rng)
         validated = candidates["group"].isin(chosen).to_numpy()
     train = drop_leaking(candidates[~validated], candidates[validated])
     if not len(train) or (val != "none" and not validated.any()):

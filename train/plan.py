@@ -23,7 +23,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.json_content import digest
 from featurestack.base.options import (
-    VALIDATED,
+    VALIDATION_SHARE,
     fields,
     no_effect,
     option_words,
@@ -499,7 +499,7 @@ def protocol(training: Training, model: Architecture, *, published: bool) -> str
     elif training.pretrained:
         start = f" from the weights in {Path(training.weights).name}"
     if training.val != "none":
-        share = f"{100 * VALIDATED:g} % of the training groups"
+        share = f"{100 * VALIDATION_SHARE:g} % of the training groups"
         aside = {"next": "the next fold", "group": share}
         others = f"the others without {aside[training.val]}, which validate"
         best = f", and best epoch by {training.select}"

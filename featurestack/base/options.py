@@ -28,7 +28,7 @@ LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 THREADS = {"least": 1, "most": 1024}
-VALIDATED = 0.15  # the part of the training groups that VAL=group sets aside
+VALIDATION_SHARE = 0.15  # the part of the training groups that VAL=group sets aside
 
 Auto = Literal["auto"]  # a default that is decided by the case
 T = TypeVar("T", bound="Options")

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from featurestack.base.options import (
     SEED,
     THREADS,
-    VALIDATED,
+    VALIDATION_SHARE,
     Auto,
     Options,
     fields,
@@ -156,7 +156,7 @@ class Training(Options):
     val: Validation = option(
         "none",
         "validation clips for model selection: none, next (the next fold), or group"
-        f" ({100 * VALIDATED:g} % of the training groups, stratified by class)",
+        f" ({100 * VALIDATION_SHARE:g} % of the training groups, stratified by class)",
     )
     select: Selected = option(
         "val_loss",
