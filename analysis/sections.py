@@ -1,7 +1,7 @@
 """The sections of a report's page.
 
-Each function makes one section: it submits the section's figures and returns its tables
-and the values of its template, or None if the page has no such section.
+Each function makes one section, with its tables and the values of its template, or None
+if the page has no such section. `add_sections` then draws the sections' figures.
 """
 
 from collections.abc import Mapping

@@ -320,6 +320,6 @@ def _serve(pipe: Connection) -> None:
             job, batch = pipe.recv()
             try:
                 answer = True, job(batch)
-            except BaseException as error:  # SystemExit too: the parent raises it
+            except BaseException as error:  # the parent raises it
                 answer = False, error
             pipe.send(answer)

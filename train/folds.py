@@ -85,6 +85,7 @@ def train_side_by_side(options: RunOptions) -> None:
     for device in devices:
         words = [*option_words(replace(options, device=device)), *load_words()]
         process = [*train, *words]
+        # not the first process: this one says what concerns all, and ends the record
         nowhere, later = subprocess.DEVNULL, {**os.environ, "RANK": "1"}
         jobs.append(subprocess.Popen(process, stdout=nowhere, env=later))
     try:

@@ -243,7 +243,9 @@ def table(done: Sequence[RunFolder]) -> str:
 
 
 def first_process() -> bool:
-    """Whether this is the only process that trains the run, or the first of several."""
+    """Whether this process says what concerns all that train the run, and ends its
+    record: not the later ones of torchrun, nor those of `train_side_by_side`.
+    """
     return os.environ.get("RANK", "0") == "0"
 
 

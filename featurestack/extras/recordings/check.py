@@ -8,9 +8,9 @@ are, like it, predicted or not predicted.
 
 Detections chosen by a user would flatter the model, so they are drawn at random, also
 below the thresholds, since a lower one may keep the promise. All ranges are drawn from
-in turn, so that a larger CHECK begins with the same rows. If a
-threshold were chosen by its estimated precision, this estimate would be too high, so
-CHECKED chooses it by the lower end of the interval.
+in turn, so that a larger CHECK begins with the same rows. If a threshold were chosen by
+its estimated precision, this estimate would be too high, so CHECKED chooses it by the
+lower end of the interval.
 """
 
 import io

@@ -1,5 +1,5 @@
-"""The download of ESC-50 resumes after an interruption; its archive is checked, and
-unpacked completely or not at all.
+"""The download of ESC-50 begins again after an interruption; its archive is checked,
+and unpacked completely or not at all.
 
 The archives here have ESC-50's names and folds but contain silence: FLAC data, a
 kilobyte per clip. The server behaves as real servers do, well and badly.
