@@ -77,11 +77,10 @@ def extract_features(options: FeaturesCommand, prepared: Request | None = None) 
         raise Failed(
             f"{error}; finished clips are kept; run the same command again to resume"
         ) from error
-    summary = extraction_summary(extraction, result, time.perf_counter() - begun)
+    lines = extraction_summary(extraction, result, time.perf_counter() - begun)
     if result.failures:
-        refuse_failed_features(extraction, result, summary)
+        refuse_failed_features(extraction, result, lines)
     cache = Cache(extraction.folder)
-    lines = summary
     if prepared is None:
         lines.append(next_step(extraction, options, cache))
     if result.failures:

@@ -366,7 +366,7 @@ def conclude(
         lines.append(f"{name}: {run.config.features}: {score}")
     lines.append(f"{name}: {report.headline}")
     lines += [f"  {remark}" for remark in remarks]
-    leads = [own.leads for own in report.sections if own.template == FOLDER]
+    leads = [own.leads for own in report.sections if own.template == "answer"]
     lines += [f"{label}: {text}" for own in leads for label, text in own.items()]
     lines += report.lines
     own = run.config.members[0] if run.config.members else run.name
