@@ -50,6 +50,7 @@ def download(
             # a wrong address stays wrong
             wrong = isinstance(error, requests.HTTPError | ValueError)
         if wrong or pause is None:
+            part.unlink(missing_ok=True)
             raise RequestError(f"{reason}. {other_ways}")
         tell(f"{reason}; trying again in {pause:g} s")
         time.sleep(pause)
