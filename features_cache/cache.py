@@ -26,7 +26,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from featurestack.base import NAMED
 from featurestack.base.errors import (
-    ALIKE,
     DamagedFile,
     OutdatedFeature,
     RequestError,
@@ -70,6 +69,7 @@ from featurestack.features_cache.hdf5 import (
 )
 from featurestack.features_cache.source_changes import audio_state
 
+ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt feature to the one that was meant
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 

@@ -24,7 +24,6 @@ LISTS = {"feature": "show", "model": "models", "network": "network", "run": "run
 LISTS |= {"variable": "help ALL=1", "command": "help"}
 # files of Python and of installed libraries, which are not the user's
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
-ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
     errno.ENOSPC,

@@ -36,7 +36,6 @@ from featurestack.base.files import (
 RECORD = ".featurestack.json"
 # a folder with this record was written by a command, and holds no data
 NO_DATA = ".no-data.json"
-DETECTED = ".predict.json"  # the record of a folder of detections
 ANY = "any"  # in place of a hash: the name was claimed, whatever the file holds
 # what a command that was ended leaves beside a record: its lock, drafts of files
 TRACE = re.compile(r"\..+\.json\.lock|\..+\.\d+\.\d+")

@@ -24,7 +24,7 @@ from featurestack.analysis.report import (
 )
 from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.base.own_files import DETECTED, NO_DATA, OwnFiles
+from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.scores import Estimate
 from featurestack.features_cache.clip_table import complete
@@ -160,7 +160,7 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
     assert job.folder == sounds / "tones"
     (sounds / "class").rename(sounds / "only-mel")
     (sounds / "only-mel" / NO_DATA).touch()
-    for folder, record in (("songs", DETECTED), ("field", ".next.json")):
+    for folder, record in (("songs", ".predict.json"), ("field", ".next.json")):
         (sounds / folder).mkdir()
         (sounds / folder / record).touch()
     jobs(tones_project.options(reports=tmp_path))

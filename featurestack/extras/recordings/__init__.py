@@ -5,6 +5,8 @@ from pathlib import Path
 
 from featurestack.base.options import DataOptions, Options, option
 
+DETECTED = ".predict.json"  # the record of a folder of detections
+
 
 class LabelOptions(Options):
     """The labels in annotation tables."""

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.base.errors import RequestError, nearest, shortened
-from featurestack.base.own_files import DETECTED, OwnFiles
+from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import quoted
 from featurestack.base.table_files import (
@@ -34,7 +34,7 @@ from featurestack.base.table_files import (
     parse_csv,
     read_text,
 )
-from featurestack.extras.recordings import LabelOptions
+from featurestack.extras.recordings import DETECTED, LabelOptions
 from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.features_cache.datasets import beside_hint
 from featurestack.pipeline.datasets.readers import files_below

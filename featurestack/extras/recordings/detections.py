@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from featurestack.base.files import without_dots
-from featurestack.base.own_files import DETECTED, OwnFiles
+from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell, text_table
+from featurestack.extras.recordings import DETECTED
 from featurestack.extras.recordings.check import write_check
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.predict.options import PredictOptions, class_thresholds
