@@ -137,7 +137,9 @@ def for_streams(
 def unfilled(
     tensors: Mapping[str, torch.Tensor], chosen: Mapping[str, torch.Tensor]
 ) -> list[str]:
-    """The largest layers that hold new tensors and none that was filled, sorted."""
+    """What begins anew, sorted: the largest layers without a filled tensor, and single
+    tensors of the other layers.
+    """
     # training does not use the batch norms' numbers of batches
     new = {key for key in tensors if not key.endswith("num_batches_tracked")}
     kept = {layer for key in chosen for layer in layers_around(key)}
