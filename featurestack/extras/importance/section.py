@@ -166,5 +166,5 @@ def verdicts(measured: Importance) -> dict[str, str]:
         )
     return {
         "Points lost without a feature": ", ".join(lost) or "none is clear",
-        f"As good as all, {percent(measured.every)} %": good,
+        f"As good as all features, {percent(measured.every)} %": good,
     }

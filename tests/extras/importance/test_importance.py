@@ -136,7 +136,7 @@ def test_a_report_shows_what_was_measured(tmp_path):
     built = report_on(tmp_path, tmp_path)
     page = built.page.read_text()
     text = " ".join(re.sub(r"<[^>]*>", "", page).split())
-    assert re.search(r"As good as all, \d\d\.\d % ?no smaller set", text)
+    assert re.search(r"As good as all features, \d\d\.\d %no smaller set", text)
     assert "Points lost without a featuremel 40.0" in text
     assert built.whole and page.count('<figure id="figure-run-importance') == 2
 

@@ -27,7 +27,7 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     lost, good = section.verdicts(measured("as good")).items()
     assert lost == ("Points lost without a feature", "b 10.0, a 3.0")
     assert good == (
-        "As good as all, 95.0 %",
+        "As good as all features, 95.0 %",
         "a+b 93.5 %, 1.5 points less (97.5 % interval −1.3 to 5.3)",
     )
     *_, text = section.verdicts(measured("open")).values()
