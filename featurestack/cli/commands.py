@@ -219,7 +219,9 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*positional, **named)
-        except (Error, OSError, MemoryError, Warning, KeyboardInterrupt):
+        except (Error, OSError, MemoryError, Warning):
+            raise
+        except (KeyboardInterrupt, SystemExit):  # also of a signal that ends the caller
             raise
         except BaseException as error:  # nobody foresaw it
             inside = error.__traceback__ and error.__traceback__.tb_next

@@ -64,6 +64,15 @@ def test_a_script_gets_the_same_sentence(monkeypatch):
         fs.tone("a")
 
 
+def test_a_signal_ends_a_script_also_within_a_function(monkeypatch):
+    def handler(*given):
+        raise SystemExit(143)
+
+    monkeypatch.setattr("featurestack.pipeline.clip_spectra.Clip", handler)
+    with pytest.raises(SystemExit, match="143"):
+        fs.tone(440)
+
+
 def test_an_error_in_a_feature_of_ones_own_has_its_file_and_line(monkeypatch):
     monkeypatch.setitem(FEATURES, "broken", FEATURES["mel"])  # gone after the test
     del FEATURES["broken"]
