@@ -75,7 +75,8 @@ def bundle_of_run(run: RunFolder) -> tuple[RunConfig, Folds]:
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = {e: each for e, each in config.calibration.items() if e == selection}
-    return replace(config, calibration=fitted), folds
+    # a bundle is handed on: it does not say where its maker's cache lies
+    return replace(config, calibration=fitted, source=""), folds
 
 
 def read_bundle(file: Path) -> tuple[RunConfig, Folds]:

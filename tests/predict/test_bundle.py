@@ -30,6 +30,12 @@ def file(sounds_run, tmp_path_factory):
     return made
 
 
+def test_a_bundle_does_not_say_where_its_makers_cache_lies(sounds_run, file):
+    source = sounds_run.config.source
+    assert Path(source).is_dir() and bundle.read_bundle(file)[0].source == ""
+    assert source.encode() not in file.read_bytes()
+
+
 def test_what_is_no_model_is_refused_with_what_helps(sounds_run, file, tmp_path):
     run = RunFolder(shutil.copytree(sounds_run.path, tmp_path / "run"))
     (run.fold(1) / "last.pt").unlink()
