@@ -206,13 +206,19 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     """
     weights, dataset = plan.training.weights, plan.path.parent.name
     file = Path(weights).resolve()
-    if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
+    if weights == "imagenet":
         return
     state = read_safely(file)
     if not isinstance(state, Mapping) or not state.keys() >= KEYS:
         return
     left_out = state["fold"]
     run = RunFolder(file.parent.parent)
+    if not (run.path / "run.json").is_file():
+        raise RequestError(
+            f"WEIGHTS={weights}: a fold's weights away from their run, whose run.json"
+            f" says which clips trained them: give RUN/fold{left_out}/{file.name} in"
+            " the run's folder"
+        )
     tested = folds if run.dataset == dataset else []
     if run.trained_config.clips == plan.config.clips:
         tested = [fold for fold in folds if fold != left_out]

@@ -173,6 +173,10 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
         run_with(started, weights=str(damaged))
     with refused("clips that fold 2 tests"):
         run_with(started, name="renamed")  # the same clips under another name
+    moved = tmp_path / "moved.pt"
+    moved.write_bytes(file.read_bytes())
+    with refused("a fold's weights away from their run"):
+        run_with(started, weights=str(moved))
     table = clip_table()
     turned = fill(
         tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1)
