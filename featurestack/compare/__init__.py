@@ -13,8 +13,8 @@ predictions : mapping, or sequence of runs
     `cross_val_predict` returns is taken as it is. A list of runs has their names.
 labels : array (N,) or (N, K), optional
     True classes; of several labels per clip 0 and 1. If labels have an index, frames
-    and series with an index are put in its order. A run has its own labels, groups and
-    folds, and no others can be given beside it.
+    and series with an index are put in its order. A run has labels, groups, folds
+    and classes, and no others can be given with it.
 groups : array (N,), optional
     The source recording, speaker or site of each clip, which are drawn together.
     Without groups every clip counts as independent, and a warning says so.

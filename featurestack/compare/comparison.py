@@ -97,11 +97,11 @@ def compare_models(
     runs = {name: model for name, model in models.items() if is_run(model)}
     if not runs:
         clips = clips_of_arrays(labels, groups, folds, classes)
-    elif labels is None and groups is None and isinstance(folds, str):
+    elif labels is groups is classes is None and isinstance(folds, str):
         clips = clips_of_runs(runs)
     else:
         raise RequestError(
-            "a run has its own labels, groups and folds: leave these arguments out"
+            "a run has labels, groups, folds and classes: leave these arguments out"
         )
     metric = ACCURACY
     if clips.multilabel:

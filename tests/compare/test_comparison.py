@@ -169,9 +169,10 @@ def test_a_run_brings_its_labels_groups_and_folds_in_any_form(runs):
 def test_other_clips_labels_groups_or_folds_than_a_runs_are_refused(runs, tmp_path):
     run = runs[0]
     rows = run.scored()
-    for argument, column in {"labels": "target", "groups": "group"}.items():
-        with refused("a run has its own labels, groups and folds"):
-            fs.compare({"mine": run}, **{argument: rows[column]})
+    given = {"labels": rows["target"], "groups": rows["group"], "classes": run.classes}
+    for argument, value in given.items():
+        with refused("a run has labels, groups, folds and classes"):
+            fs.compare({"mine": run}, **{argument: value})
     with refused("has an index, such as"):
         fs.compare(
             {"m": rows[run.classes]}, rows["target"].tolist(), groups=[*rows["group"]]
