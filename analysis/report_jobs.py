@@ -49,18 +49,18 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
     run: tuple[str, ...] = option(
         (),
-        "only these runs, in a report of their own: each a name, a path, a unique"
-        " prefix or last, with all seeds of its configuration",
+        "report only these runs, on a separate page: names, paths, unique prefixes or"
+        " last; each brings all seeds of its configuration",
     )
     predictions: tuple[Path, ...] = option(
         (),
-        "make a run of each of these tables of predictions, then report: CSV files;"
-        " DATASET has the true labels, or the tables' column `label`",
+        "CSV tables of predictions to report as runs; the true labels are those of"
+        " DATASET or of the tables' column `label`",
     )
     paper: bool = option(
         False,
-        "write for papers too: figures as PDF and PNG, a LaTeX document, a methods"
-        " paragraph",
+        "also write figures as PDF and PNG, a LaTeX document and a methods paragraph"
+        " for a paper",
     )
 
 

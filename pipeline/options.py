@@ -21,36 +21,36 @@ class SourceOptions(DatasetOptions, RunsOptions):
 
     archive: str = option("", "zip file that is already there, instead of a download")
     audio_dir: str = option(
-        "", "folder of the audio files, if not the table's; by default the cache's"
+        "", "folder of the audio files, if not the table's; by default as in the cache"
     )
     group: str | None = option(
         None,
         "source recording of a clip: a column of the table, or a pattern with one"
-        " (group) for file names; by default as in an earlier command, empty for none",
+        " (group) that matches file names; by default as last given; GROUP= removes it",
         clears=True,
     )
     label: str | None = option(
         None,
-        "class of a clip: a column of the table, or a pattern with one (class) for file"
-        " names, if folders are sites or dates; by default as in an earlier command,"
-        " empty for none",
+        "class of a clip: a column of the table, or a pattern with one (class) that"
+        " matches file names, if folders are sites or dates; by default as last given;"
+        " LABEL= removes it",
         clears=True,
     )
     sample_rate: int | None = option(
-        None, "sample rate in Hz; by default the cache's, else the commonest", **RATE
+        None, "sample rate in Hz; by default the cache's, else the most common", **RATE
     )
     duration: float | None = option(
         None,
-        "seconds of a clip; by default the cache's, else 5 in ESC-50's layout, else the"
-        " longest clip's (at most 30), or the shortest that holds 95 % of the clips if"
-        " more than a tenth would be padding",
+        "length of a clip in seconds; by default the cache's, else 5 for ESC-50's"
+        " layout, else the longest clip's (at most 30); if more than a tenth would"
+        " then be padding, the shortest length that keeps 95 % of the clips whole",
         least=0.001,
         most=3600,
     )
     channel: int | None = option(
         None,
-        "channel of files that have several: 1 for the first, 0 for the mean of all; by"
-        " default the cache's, else the mean",
+        "channel to read from files that have several: 1 is the first, 0 the mean of"
+        " all; by default the cache's, else 0",
         **CHANNEL,
     )
     seed: int = option(0, "seed of drawn folds and alterations", **SEED)
@@ -61,11 +61,11 @@ class AlterOptions(SourceOptions):
 
     alter: str = option(
         "",
-        "write altered copies of the clips as audio files, with a table, into the"
-        " folder NAME of DATA: some of pitch,stretch,noise,gain,shift,"
-        "lowpass,room,mp3,overload,delay, taken in turn",
+        "write altered copies of the clips, with a table of them, to the folder NAME"
+        " in DATA: some of pitch,stretch,noise,gain,shift,lowpass,room,mp3,"
+        "overload,delay, taken in turn",
     )
-    copies: int = option(1, "altered copies of each clip", least=1, most=1000)
+    copies: int = option(1, "number of altered copies of each clip", least=1, most=1000)
 
 
 class ComputeOptions(SourceOptions):
@@ -73,13 +73,13 @@ class ComputeOptions(SourceOptions):
 
     features: str = option(
         "all",
-        "feature sets separated by spaces; all (cached variants too), or small, all but"
-        f" {', '.join(LARGE)}",
+        "feature sets, separated by spaces; or all, cached variants included; or"
+        f" small, all but {', '.join(LARGE)}",
     )
     frame: float | None = option(
         None,
-        "milliseconds of a frame, as in mel@frame=64, for all features whose names do"
-        " not state theirs; by default librosa's 2048 samples",
+        "length of a frame in milliseconds, as in mel@frame=64, for features whose"
+        " names do not set it; by default librosa's 2048 samples",
         least=1,
         most=1000,
     )
@@ -102,7 +102,7 @@ class FeaturesCommand(ComputeOptions):
         "float16", "type of the stored values, float16 or float32"
     )
     scheduler: str = option(
-        "", "address of a Dask cluster that extracts, tcp://host:port"
+        "", "address of the Dask scheduler that runs the extraction, tcp://host:port"
     )
 
 
@@ -113,12 +113,12 @@ class ShowOptions(DatasetOptions, ReportsOptions):
 
     dataset: str = option("", "describe the cache of this dataset")
     audio: Path | None = option(
-        None, "audio file, whose features are drawn to show/<its name>.png in REPORTS"
+        None, "audio file whose features are drawn, to show/<its name>.png in REPORTS"
     )
     features: str = option(
         "",
-        "features separated by spaces: with AUDIO those to draw, mel mfcc chroma by"
-        " default, else those whose cards are printed",
+        "features, separated by spaces, to draw (with AUDIO; by default mel mfcc"
+        " chroma) or to describe",
     )
     sample_rate: int | None = option(
         None, "Hz to which the file is resampled; by default its own rate", **RATE

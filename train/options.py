@@ -45,16 +45,16 @@ class RunOptions(Training, DatasetOptions, RunsOptions):
     )
 
     folds: tuple[int, ...] = option(
-        (), "test folds to train, all by default; later calls may add others"
+        (), "test folds to train; by default all; later commands can add others"
     )
     curve: int = of_networks(
         20,
         "how often the test fold is scored for the learning curve, less often if that"
-        " would cost more than a tenth of the training; no choice uses these scores; 0"
-        " scores at the end only",
+        " would cost more than a tenth of the training; these scores select nothing; 0"
+        " scores it only at the end",
         least=0,
     )
-    tag: str = option("", "suffix of the folder's name, for runs that would share it")
+    tag: str = option("", "suffix of the run folder, if two runs would share its name")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: Literal["", "tensorboard", "wandb"] = option(
         "", "tensorboard or wandb, in addition to the CSV files"
@@ -125,7 +125,7 @@ class RemoveOptions(RunsOptions, DatasetOptions):
 
     run: str = option("", "name, path or unique prefix of a run; several remove each")
     old: bool = option(
-        False, "the runs of other clips, labels, folds or values than there are today"
+        False, "runs whose clips, labels, folds or values have changed since"
     )
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"

@@ -27,22 +27,22 @@ class FitOptions(DatasetOptions, RunsOptions):
     features: str
     task: TaskName = option(
         "auto",
-        "labels to predict: classes, categories or tags; auto: by the labels",
+        "labels to predict: classes, categories or tags; auto decides by the labels",
     )
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):
-    """Check a folder of sounds, extract and choose features, train them, report."""
+    """Check a folder of sounds, choose features, train, and write a report."""
 
     example = 'DATASET="my sounds"'
 
     dataset: str = option("", "a folder of sounds, a table, or a cache folder")
     network: Literal["auto", "none"] = option(
         "auto",
-        "pretrained networks that FEATURES=all includes: auto, each in models/ and"
-        " YAMNet, which is fetched once; none",
+        "pretrained networks in FEATURES=all: auto, which is YAMNet (downloaded once)"
+        " and each one in models/, or none",
     )
     task: TaskName = option(
         "auto",
-        "labels to predict: classes, categories or tags; auto: by the labels",
+        "labels to predict: classes, categories or tags; auto decides by the labels",
     )

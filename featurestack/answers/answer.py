@@ -289,7 +289,7 @@ class Answer:
 
 
 def make_answer(options: AnswerOptions) -> int:
-    """Check a folder of sounds, extract and choose features, train them, report."""
+    """Check a folder of sounds, choose features, train, and write a report."""
     found = find_answer(options)
     print(found)
     return status_of(found.whole)

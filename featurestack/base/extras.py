@@ -107,8 +107,8 @@ EXTRAS = {
             "stress": Command(
                 "featurestack.extras.stress.stress:make_stress",
                 "featurestack.extras.stress:StressOptions",
-                "Predict a run's test clips again after noise, echoes, other levels:"
-                " what breaks it.",
+                "Find what breaks a run: score its test clips with noise, echoes or"
+                " another level.",
             )
         },
         functions={"stress": "featurestack.extras.stress.stress:stress"},

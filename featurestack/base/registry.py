@@ -229,7 +229,7 @@ def first_sentence(described: object) -> str:
     return " ".join(paragraph.split())
 
 
-MEANING = "Python files of your own, whose features and models the command then knows"
+MEANING = "your Python files, whose features and models the command can then use"
 
 
 def load_given(words: Sequence[str]) -> list[str]:

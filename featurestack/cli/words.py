@@ -25,13 +25,13 @@ COMMANDS |= {
     "answer": Command(
         "featurestack.answers.answer:make_answer",
         "featurestack.answers:AnswerOptions",
-        "Check a folder of sounds, extract and choose features, train them, report.",
+        "Check a folder of sounds, choose features, train, and write a report.",
     ),
     "demo": Command(
         "featurestack.answers.demo:demo",
         "featurestack.answers.demo:DemoOptions",
         "Synthesise a dataset, extract features, train ResNet-18 and an exact model,"
-        " analyse.",
+        " and write a report.",
     ),
     "data": Command(
         "featurestack.pipeline.datasets.load:make_dataset",
@@ -46,7 +46,7 @@ COMMANDS |= {
     "show": Command(
         "featurestack.cli.audio:show_command",
         "featurestack.pipeline.options:ShowOptions",
-        "List the features, draw an audio file's, or describe a cache.",
+        "List the features, draw those of an audio file, or describe a cache.",
     ),
     "features": Command(
         "featurestack.pipeline.extract:extract_features",
@@ -67,7 +67,7 @@ COMMANDS |= {
     "predict": Command(
         "featurestack.predict.predict_audio:predict_audio",
         "featurestack.predict.options:PredictOptions",
-        "Predict the classes of new audio by a trained run.",
+        "Predict the classes of new audio with a trained run.",
     ),
     "verify": Command(
         "featurestack.predict.predict_audio:verify",
@@ -176,7 +176,9 @@ def listing() -> str:
         for name in names.split()
     ]
     usage = f"usage: {program()} WORD [NAME=value] ..."
-    more = f"{program()} help WORD explains a command, {program()} help ALL=1 has all."
+    more = (
+        f"Options of a command: {program()} help WORD; of all: {program()} help ALL=1"
+    )
     return "\n".join([usage, "", *lines, "", *map(indented, common), "", more])
 
 
@@ -191,7 +193,7 @@ def indented(text: str) -> str:
 
 def all_options() -> str:
     """Every option below the first command that takes it."""
-    of_every = "every command (ignored where they have no meaning)"
+    of_every = "every command (ignored where they have no effect)"
     sections = {of_every: {"load": f"LOAD= {registry.MEANING}"}}
     sections |= {word: {} for word in COMMANDS}
     shown = {"load"}

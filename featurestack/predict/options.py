@@ -36,7 +36,7 @@ class ComputingOptions(ChosenRun):
 
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
     threads: int | Auto = option(
-        "auto", "threads of the network's arithmetic on a CPU", **THREADS
+        "auto", "number of CPU threads for the network", **THREADS
     )
 
     def __post_init__(self) -> None:
@@ -50,12 +50,12 @@ class TrainedOptions(ComputingOptions):
 
     run: str = option(
         "last",
-        "a run's name, path or unique prefix, last, or a bundle's or an ONNX file",
+        "a run (its name, path or unique prefix, or last), a bundle, or an ONNX file",
     )
     gate: float | None = option(
         None,
-        "level in dB of full scale, such as -50; a window that is never louder gets no"
-        " answer",
+        "level in dB of full scale, such as -50; a window that never exceeds it gets"
+        " no answer",
         least=-200,
         most=0,
     )
@@ -75,8 +75,8 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     )
     channel: int | None = option(
         None,
-        "channel of files that have several: 1 for the first, 0 for the mean of all; by"
-        " default the channel of the run's dataset",
+        "channel to read from files that have several: 1 is the first, 0 the mean of"
+        " all; by default the channel of the run's dataset",
         **CHANNEL,
     )
     hop: float | None = option(
@@ -92,27 +92,27 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     )
     out: Path | None = option(
         None,
-        "file of every probability, .csv or .json; with THRESHOLD or CHECK in"
-        " recordings a folder, by default the dataset's and AUDIO's names in REPORTS",
+        "file for all probabilities, .csv or .json; for recordings with THRESHOLD or"
+        " CHECK a folder, by default in REPORTS with the dataset's and AUDIO's names",
     )
     check: int = option(
         0,
-        "number of detections (with THRESHOLD) or windows to listen to, drawn by score:"
-        " a page with short sounds, and a table for yes and no",
+        "number of detections (with THRESHOLD) or windows to check by ear, drawn by"
+        " score; a page plays them, a table takes the answers",
         least=0,
     )
     checked: Path | None = option(
         None,
-        "the table of CHECK with answers, instead of AUDIO: precision by score, and the"
+        "the answered table of CHECK, instead of AUDIO, for precision by score and the"
         " threshold that keeps PROMISE",
     )
     promise: float = option(
-        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
+        0.9, "precision for which CHECKED finds a threshold", least=0.5, most=0.99
     )
     next: int = option(
         0,
-        "number of files, or windows of recordings, to list in next.csv: those whose"
-        " labels should teach a model most",
+        "number of files, or windows of recordings, to list in next.csv because their"
+        " labels would teach a model most",
         least=0,
     )
 

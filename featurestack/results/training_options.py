@@ -64,9 +64,9 @@ class Training(Options):
     )
     model: str = option(
         "resnet18",
-        "the network or linear model, see `models`;"
-        " name@key=value,key=value sets its own options; the default is mlp if every"
-        " channel is a vector, such as an embedding",
+        "network or linear model (`models` lists them); name@key=value,key=value sets"
+        " its options; the default is mlp if every channel is a vector, such as an"
+        " embedding",
         label=None,
     )
     task: TaskName = option(
@@ -85,15 +85,15 @@ class Training(Options):
 
     epochs: int | Auto = of_networks(
         "auto",
-        f"epochs of training; auto is {FROM_SCRATCH['epochs']}, and"
-        f" {FROM_WEIGHTS['epochs']} with WEIGHTS; PATIENCE may end it earlier",
+        f"number of epochs; auto is {FROM_SCRATCH['epochs']}, or"
+        f" {FROM_WEIGHTS['epochs']} with WEIGHTS; PATIENCE can end it earlier",
         label="e",
         least=1,
         says=functools.partial(counted, noun="epoch"),
     )
     batch: int = of_networks(
         32,
-        "clips in one training step; batch norm needs two",
+        "clips per training step; batch norm needs at least two",
         least=2,
         label="b",
         says="batches of {}".format,
@@ -101,15 +101,15 @@ class Training(Options):
     grid: str = option(
         "auto",
         "rows x frames to which every channel is resized; auto is"
-        f" {FROM_SCRATCH['grid']}, and {FROM_WEIGHTS['grid']} with WEIGHTS; native is"
+        f" {FROM_SCRATCH['grid']}, or {FROM_WEIGHTS['grid']} with WEIGHTS; native is"
         " the size of the largest channel",
         needs="grid",
         label="",
     )
     padding: Literal["auto", "keep", "drop"] = option(
         "auto",
-        "frames of zeros after the end of short clips: drop resizes each clip's own"
-        " frames to the grid, keep leaves them in; auto drops them for convolutional"
+        "frames of zeros that fill up short clips: drop removes them before a clip is"
+        " resized to the grid, keep leaves them in; auto drops them for convolutional"
         " networks if they are more than a fifth of the time",
         needs="padding",
         says={"drop": "without padding"},
@@ -117,7 +117,7 @@ class Training(Options):
     norm: Literal["auto", "feature", "row", "none"] = of_networks(
         "auto",
         "standardisation by feature, by row of a feature, or none; auto is"
-        f" {FROM_SCRATCH['norm']}, and {FROM_WEIGHTS['norm']} with WEIGHTS",
+        f" {FROM_SCRATCH['norm']}, or {FROM_WEIGHTS['norm']} with WEIGHTS",
         says={
             "row": "input standardised row by row over the training clips",
             "feature": "input standardised feature by feature over the training clips",
@@ -125,14 +125,14 @@ class Training(Options):
     )
     augment: str = of_networks(
         "auto",
-        "random changes of each batch, name=strength; auto is shift,gain, for a"
-        " waveform shift,gain,polarity,mixup=0.4, for vectors and texturenet none;"
-        " none for no change",
+        "random changes of each batch, as name=strength, or none; auto is shift,gain,"
+        " for a waveform shift,gain,polarity,mixup=0.4, for vectors and texturenet"
+        " none",
         says="augmentation {}".format,
     )
     balance: Literal["none", "loss"] = option(
         "none",
-        "weight of rare classes: loss counts them more",
+        "loss gives the clips of rare classes more weight in the loss",
         needs="balance",
         says={"loss": "rare classes weigh more"},
     )
@@ -146,10 +146,10 @@ class Training(Options):
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
             "onecycle",
-            "learning-rate schedule: onecycle raises and lowers the rate, cosine lowers"
-            " it to zero, step divides it by ten after half and three quarters of the"
-            " epochs, plateau divides it by ten if SELECT stops improving and needs"
-            " VAL, constant keeps it",
+            "learning-rate schedule: onecycle raises and lowers the rate, cosine"
+            " lowers it to zero, step divides it by ten after half and three quarters"
+            " of the epochs, plateau divides it by ten when SELECT stops improving"
+            " (needs VAL), constant keeps it",
             says="{} schedule".format,
         )
     )
@@ -165,17 +165,17 @@ class Training(Options):
     )
     patience: int = of_networks(
         0,
-        "epochs without a better SELECT after which training ends, 0 for no early"
-        " stopping; plateau lowers the rate after a third of them",
+        "early stopping: training ends after so many epochs without a better SELECT, 0"
+        " for never; plateau lowers the rate after a third of them",
         least=0,
         says="patience {}".format,
     )
     weights: str = of_networks(
         "auto",
-        "weights to start from: none, imagenet (the model's file in models/, else the"
-        " published one, which is downloaded), or a file, which may hold a part of the"
-        " layers; auto is imagenet for ResNets and DenseNet, and none for others or if"
-        " it cannot be downloaded",
+        "initial weights: none, imagenet (the model's file in models/, else a download"
+        " of the published one), or a file, which may contain only some layers; auto"
+        " is imagenet for ResNets and DenseNet, and none for others or if the download"
+        " fails",
         label="",
     )
     device: str = of_networks(
@@ -185,13 +185,13 @@ class Training(Options):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
         "auto",
-        "number format of the network's arithmetic: fp32, bf16 or fp16; auto is bf16 if"
-        " the processor has instructions for it",
+        "number format of the network's arithmetic: fp32, bf16 or fp16; auto is bf16"
+        " if the processor supports it",
         label="",
     )
     threads: int | Auto = of_networks(
         "auto",
-        "threads of the network's arithmetic on a CPU; auto is every core for images",
+        "number of CPU threads for the network; auto is every core for images",
         **THREADS,
     )
 

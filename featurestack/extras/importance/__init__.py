@@ -12,7 +12,8 @@ class ImportanceOptions(FitOptions):
     example = 'FEATURES="mel mfcc chroma contrast"'
 
     features: str = option(
-        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
+        "mel mfcc chroma",
+        "features, or sets joined by + that count as one; or all, or small",
     )
 
 
@@ -22,4 +23,4 @@ class CurveOptions(FitOptions):
     example = 'DATASET=birds.csv FEATURES="mel mel+embedding@model=yamnet"'
 
     features: str = option("mel", "feature sets separated by spaces")
-    seed: int = option(0, "seed of the parts of the recordings", **SEED)
+    seed: int = option(0, "seed that draws the parts of the recordings", **SEED)

@@ -27,7 +27,7 @@ class WindowsOptions(DataOptions, LabelOptions):
     audio: Path = option(MISSING, "the recordings, a folder or one file")
     tables: Path = option(
         MISSING,
-        "annotations in tables of Raven, Audacity or CSV: a folder of tables, or one"
+        "annotations from Raven, Audacity or CSV tables: a folder of them, or one"
         " table for all recordings",
     )
     length: float | None = option(
