@@ -249,7 +249,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" windows of {counted(clips['path'].nunique(), 'recording')}"
-    only_trained = f" and {more:,} only trained on" if more else ""
+    only_trained = f" and {more:,} used only for training" if more else ""
     return {
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
         "Classes": str(len(classes_in(clips))),

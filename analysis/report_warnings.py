@@ -252,7 +252,7 @@ def ranked_on_these_clips(evidence: Evidence) -> str:
     if others := [own for own in main.runs if own is not run]:
         lead = f"lead over {main.labels[others[0].name]}"
     return (
-        f"{len(scored)} features were scored on these clips: if their scores chose"
-        f" {main.labels[run.name]}, its {lead} may be luck. answer chooses inside the"
-        " folds."
+        f"{len(scored)} features were scored on these clips. If you chose"
+        f" {main.labels[run.name]} by those scores, its {lead} may be luck; answer"
+        " chooses inside the folds."
     )

@@ -135,7 +135,7 @@ def classes(report: Report) -> Section | None:
     by_class = pd.DataFrame(scores)
     if len(compared) > 1:
         by_class["lead"] = by_class[0] - by_class[1]
-        columns.append(("lead", "First less second, points", "points"))
+        columns.append(("lead", "First minus second, points", "points"))
     by_class = by_class.reset_index()
     values = {"by_class": by_class, "by_class_columns": columns}
     return Section("classes", "Classes", values=values)

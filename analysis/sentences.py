@@ -54,7 +54,7 @@ CHANCE = {
     "balanced_accuracy": (
         "one over the number of classes, which every constant answer gets"
     ),
-    "map": "what a random order of each fold’s clips gets on average",
+    "map": "the mean over random orders of each fold’s clips",
 }
 
 
@@ -171,7 +171,7 @@ def facts(f: Findings) -> dict[str, str]:
     found = {"Tested": tested}
     interval = f.best.score.interval or f"too few {plural(f.group)}"
     if len(f.ranked) >= SEVERAL and not f.is_answer:
-        interval += f", highest of {len(f.ranked)}, which flatters it"
+        interval += f", highest of {len(f.ranked)} and so optimistic"
     found["95 % interval"] = interval
     if main.uneven:
         found["Accuracy"] = f"{percent(f.best.scores['accuracy'])} %"
@@ -244,7 +244,7 @@ def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
     embedded = sum(audio.get(clip, "").startswith("data:") for clip in wrong)
     return (
         f"The page contains the audio of {embedded:,} of the {len(wrong):,} clips that"
-        " some run predicted wrongly; others play where the page was made."
+        " some run predicted wrongly; the others play only where the page was made."
     )
 
 
@@ -286,9 +286,9 @@ def numbers(f: Findings) -> str:
     )
     if f.is_answer:
         texts.append(
-            "An answer's interval counts the clips as"
-            f" {TRAINING_VARIANCE:g} times fewer, because the clips that test one fold"
-            " choose and train for the others."
+            f"The interval of an answer assumes {TRAINING_VARIANCE:g} times fewer"
+            " clips, because the clips that test one fold choose and train for the"
+            " other folds."
         )
     if tested(f):
         text = (

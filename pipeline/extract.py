@@ -219,7 +219,7 @@ def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> st
     lacking = ~readable & ~has_failed(cache.folder, cache.clips, extraction.names)
     if lacking.any():
         clips = counted(len(lacking), "clip")
-        return f"{lacking.sum():,} of {clips} are missing: other PART= compute them"
+        return f"{lacking.sum():,} of {clips} are missing: extract the other parts"
     if not readable.any():
         return "no clip is usable: nothing to train on"
     if reason := untrainable(extraction.dataset.table):

@@ -58,7 +58,7 @@ def card(name: str) -> dict[str, str]:
         "Parameters": ", ".join(settings) or "none",
     }
     if name in measured.index:
-        best, worst = measured.loc[name, ["best", "worst"]]
+        best, worst = measured.loc[name, ["best", "worst"]].str.replace("%", " %")
         lines["Separates"] = f"best {best}; worst {worst} (chance: 50 % for a pair)"
     return {heading: " ".join(text.split()) for heading, text in lines.items()}
 
@@ -98,7 +98,7 @@ def describe_cache(cache: Cache) -> str:
     only_trained = len(cache.clips) - len(originals(cache.clips))
     first = (
         f"{cache.settings['dataset']}: {counted(len(cache.clips), 'clip')}"
-        f"{f', {only_trained:,} of them only trained on' if only_trained else ''},"
+        f"{f', {only_trained:,} used only for training' if only_trained else ''},"
         f" source {cache.source}, {cache.sample_rate} Hz, {cache.duration:g} s"
         f"{f', channel {cache.audio_channel}' if cache.audio_channel else ''}"
         f"{', synthetic' if cache.synthetic else ''}"

@@ -55,8 +55,8 @@ def test_a_cache_remembers_the_folder_of_its_audio(birds):
 def test_a_remembered_label_or_group_is_said_and_taken_back(birds):
     done("features DATASET=birds FEATURES=rms JOBS=1 LABEL='_(.)' GROUP='^(.{5})'")
     said = done("data DATASET=birds").out
-    assert "LABEL=_(.) as before; LABEL= takes it back" in said
-    assert "GROUP=^(.{5}) as before; GROUP= takes it back" in said
+    assert "LABEL=_(.) as last given; LABEL= removes it" in said
+    assert "GROUP=^(.{5}) as last given; GROUP= removes it" in said
     assert "6 classes" in said
     said = done("data DATASET=birds LABEL= GROUP=").out
     assert "as before" not in said and "3 classes" in said

@@ -9,7 +9,7 @@ from tests.noise import write_clips
 RUNS = "runs/birds/"
 # file -> a key in it, and the remedy that the message names
 FILES = {
-    RUNS + "answer/choice.json": ("recommended", "repeat the answer"),
+    RUNS + "answer/choice.json": ("recommended", "run answer again"),
     "data/birds/features/check.json": ("audio", "check the dataset again"),
 }
 

@@ -84,10 +84,10 @@ def test_a_path_that_is_away_is_no_other_name(dotted_names, word, name):
 def test_a_name_with_a_dot_is_looked_up_whole(dotted_names):
     with inside(dotted_names):
         trained = done(f"train DATASET=birds.v2 {LINEAR}")
-        assert "1 of 1 run is finished already" in trained.err
+        assert "1 of 1 run is already finished" in trained.err
         assert "data/birds.v2/features" in repr(fs.cache("birds.v2"))
         refusal = command("features DATASET=birds.v2 FEATURES=zcr")
-        assert "give its present place as DATASET=" in refusal.err
+        assert "give its present folder as DATASET=" in refusal.err
         assert "runs/birds.v2/mel-linear" in done("runs DATASET=birds.v2").out
 
 

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
-SHARED = "recording occurs in the part that is tested or validated"
+SHARED = "recording is also in the test or validation clips"
 
 
 # ---- several processes

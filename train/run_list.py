@@ -97,7 +97,7 @@ def remove_runs(options: RemoveOptions) -> int:
         runs += select(options.runs, options.run, dataset, data=options.data)
     folders += list(dict.fromkeys(run.path for run in runs))
     if not folders:
-        print("no run is of other data than today's")
+        print("no run was trained on data that have changed since")
         return 0
     for folder in folders:
         adopt(folder)
@@ -115,7 +115,7 @@ def remove_runs(options: RemoveOptions) -> int:
         with suppress(EOFError):  # standard input has ended: no answer
             answer = answer or input("remove? [y/N] ")
         if answer.strip().lower() != "y":
-            print("nothing was removed: the answer y, or YES=1, removes them")
+            print("nothing was removed: answer y, or give YES=1, to remove them")
             return int(not sys.stdin.isatty())
         for folder in folders:
             for file in OwnFiles(folder).remove():

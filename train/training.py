@@ -179,7 +179,7 @@ def train_all(
     left = {name: unfinished_folds(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)
-        tell(f"{finished} of {counted(len(jobs), 'run')} {are} finished already")
+        tell(f"{finished} of {counted(len(jobs), 'run')} {are} already finished")
     total = sum(plan.steps(left[name]) for name, plan in plans.items())
     label = counted(len(plans) - finished, "run")
     with progress(total=total, label=label, unit="clips") as bar:
@@ -317,9 +317,9 @@ def choose_folder(plan: Plan) -> Plan:
         raise RequestError(f"{' and '.join(names)} are taken: give TAG=…")
     if free[0] != plan.path:
         tell(
-            f"{plan.path.name} is of other clips, labels, folds"
-            f"{', values or model code' if code else ' or values'}, or cannot be read:"
-            f" this run is {free[0].name}"
+            f"{plan.path.name} was trained on other clips, labels,"
+            f" folds{', values or model code' if code else ' or values'}, or cannot be"
+            f" read: this run is saved as {free[0].name}"
         )
     return replace(plan, path=free[0])
 

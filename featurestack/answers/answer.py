@@ -143,9 +143,9 @@ def refuse(options: AnswerOptions, name: str, table: pd.DataFrame) -> None:
     trained = [labels[fold_split(table, k).train] for k in table["fold"].unique()]
     if counts.max() < 2 or min(own.nunique() for own in trained) < 2:
         raise RequestError(
-            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
-            " and a class needs two clips, one to train and one to test, of different"
-            " recordings: add clips"
+            f"{name}: {counted(len(table), 'clip')} of"
+            f" {counted(len(counts), 'class')}; a class needs two clips from different"
+            " recordings, one to train and one to test: add clips"
         )
 
 
@@ -316,7 +316,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     # a process that has waited finds everything done; the lock lies beside the folder,
     # which an answer to another question renames
     lock = question.folder.with_name(f".{FOLDER}.lock")
-    with Lock(lock, waiting="another process answers a question about these sounds"):
+    with Lock(lock, waiting="another process is running answer on these sounds"):
         checked = False
         if question.asked:
             dataset = question.asked.dataset
@@ -348,7 +348,7 @@ def find_answer(options: AnswerOptions) -> Answer:
         if damaged:
             text = (
                 f"{counted(len(damaged), 'file')} could not be read: {listed(damaged)}:"
-                " remove them (and their rows of a table), then repeat the answer"
+                " remove them (and their rows of a table), then run answer again"
             )
             remarks = [*remarks, text]
             report.next_command = f"rm {shlex.join(damaged)}"

@@ -53,7 +53,7 @@ class Choice:
 
 def read_choice(folder: Path) -> Choice:
     """The choice in a run's folder; RequestError if its file is damaged."""
-    return read_json(folder / FILE, Choice, "repeat the answer")
+    return read_json(folder / FILE, Choice, "run answer again")
 
 
 def write_choice(folder: Path, choice: Choice) -> None:

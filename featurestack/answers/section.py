@@ -92,9 +92,9 @@ def recommended(config: Choice) -> dict[str, str]:
     folds = counted(len(config.sets), "fold")
     score = f"{percent(max(config.estimates.values()))} %"
     if len(config.rows) > 2:
-        score += f" (highest of {len(config.rows)}, which flatters it)"
+        score += f" (highest of {len(config.rows)} and so optimistic)"
     facts = {
-        "Recommended": f"{config.recommended} with ridge, {score}, chosen by"
+        "Recommended": f"{config.recommended} with ridge, {score}, chosen in"
         f" {config.agreeing} of {folds}"
     }
     about = {name: known.about for name, known in KNOWN.items()}
@@ -117,7 +117,7 @@ def choices(config: Choice, alone: pd.DataFrame, score: str) -> dict[str, str]:
         for row in alone.head(NAMED).itertuples()
     ]
     texts = {
-        f"Sets of the {counted(len(config.sets), 'fold')}": ", ".join(sets),
+        f"Sets chosen in {counted(len(config.sets), 'fold')}": ", ".join(sets),
         f"Single features, {score}": ", ".join(singles),
     }
     if config.together:

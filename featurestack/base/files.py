@@ -253,8 +253,8 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
                     file.is_file() and not filecmp.cmp(file, place, shallow=False)
                 ):
                     raise RequestError(
-                        f"{place} is there with other content and is not replaced: move"
-                        " it, or give another folder, DATA="
+                        f"{place} already exists with other content and is not"
+                        " replaced: move it, or give another folder, DATA="
                     )
         for file, place in lacking:
             if file.is_dir():

@@ -136,8 +136,8 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     if not low > chance:
         return []
     what = (
-        f"a model of only artefacts reaches {percent(mean)} % {metric} (95 % interval"
-        f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
+        f"a model trained only on artefacts reaches {percent(mean)} % {metric} (95 %"
+        f" interval {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
     )
     measures = progress(ARTEFACTS, label="artefacts", unit="measures")
     alone = {name: accuracy([name]) for name in measures}

@@ -158,7 +158,7 @@ def tell_error(error: BaseException) -> int:
         tell(f"error: {file}{os.strerror(error.errno)}{remedy}")
         return 1 if error.errno in SYSTEM_FAILED else 2
     if isinstance(error, MemoryError):
-        tell(f"failed: the memory does not suffice ({error or 'no number known'})")
+        tell(f"failed: not enough memory ({error or 'no number known'})")
         return 1
     tell(f"failed: {failed_by(error)}")
     return 1

@@ -125,8 +125,8 @@ def reader(
     def read(text: str) -> Any:
         if not (text.strip() or may_be_empty):
             raise argparse.ArgumentTypeError(
-                f"{name.upper()}= is empty, as an unset variable of the shell is: give"
-                " a value, or leave it out"
+                f"{name.upper()}= is empty, perhaps an unset shell variable: give a"
+                " value, or leave it out"
             )
         try:
             if is_list:

@@ -399,7 +399,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     if best.score.bounded:
         score += f" (95 % interval {best.score.interval})"
     if len(others) > 1:  # the highest of many test scores is too high
-        score += f", the highest of {len(ranking.runs)}, which flatters it"
+        score += f", the highest of {len(ranking.runs)} and so optimistic"
     chance = f"chance, {percent(against.chance)} %"
     unclear = [
         place
@@ -411,7 +411,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
         text = f"{few_groups(len(ranking.shares), clips.unit)}: {best.name}, {score}"
         if others:
             lead = points(-ranking.differences[0].value).removeprefix("+")
-            text += f", leads {others[0].name} by {lead} points; it cannot be judged"
+            text += f", {lead} points above {others[0].name}"
     elif not against.clear:
         who = "No model is" if others else f"{best.name} is not"
         text = f"{who} clearly better than {chance} (p = {against.p:.3f})"
@@ -423,7 +423,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
         text = f"{best.name}, {score}, is clearly better than {than}"
         if unclear:
             of = "" if len(others) == 1 else f" {len(unclear)} of {len(others)} others"
-            text = f"{best.name}, {score}, has no clear difference from"
+            text = f"{best.name}, {score}, is not clearly different from"
             text += of or f" {others[0].name}"
         difference = ranking.differences[rival - 1]
         text += f"; {ranking.runs[rival].name} {points(difference.value)} points"
@@ -437,7 +437,7 @@ def protocol_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     """How the models are judged."""
     units = counted(len(np.unique(clips.groups)), clips.unit)
     if clips.unknown_folds:
-        return f"tested by {units}, as cross-validated, folds unknown"
+        return f"tested by {units}, assuming cross-validation in unknown folds"
     if ranking.crossed:
         return f"tested by {units} in {counted(len(ranking.folds), 'fold')}"
     return f"tested by {units}, as one test of these trained {plural('model')}"

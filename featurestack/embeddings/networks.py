@@ -347,7 +347,7 @@ def network_remarks() -> list[str]:
     )
     if local := local_weights(RESNET):
         where = f"imagenet@of=mel: there, {local}"
-    lines.append(f"Of another feature's map: {where}; {RESNET_ABOUT}")
+    lines.append(f"From another feature's map: {where}; {RESNET_ABOUT}")
     return lines
 
 

@@ -191,5 +191,5 @@ def make_bundle(options: BundleOptions) -> Path:
         words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
     command = make_command("predict", *words)
     made = f"{counted(len(folds), 'fold')}, {size(file.stat().st_size)}"
-    print(f"{file}: {made}; used by {command}")
+    print(f"{file}: {made}; to use it: {command}")
     return file

@@ -99,8 +99,8 @@ def tell_model(model: "Model", files: Mapping[str, Path], data: Path) -> None:
         name, clip = next(iter(trained.items()))
         share = f"{len(trained)} of {counted(len(files), 'file')}"
         tell(
-            f"trained on {share} ({name} is {clip} of the dataset): the predictions"
-            " of these files are not a score, and new audio is predicted less well"
+            f"the run was trained on {share} ({name} is {clip} of the dataset): expect"
+            " worse predictions for new audio"
         )
 
 
@@ -145,7 +145,7 @@ def predict_files(
     if longer:
         tell(
             f"only the first {duration(model.seconds)} of"
-            f" {counted(len(longer), 'file')} count"
+            f" {counted(len(longer), 'file')} are used"
         )
     return table
 
@@ -191,8 +191,7 @@ def tell_low_rates(rates: Mapping[str, int], model_rate: int) -> None:
         tell(
             f"{len(low)} of {counted(len(rates), 'file')} {has} a lower sample rate"
             f" than the run ({Path(low[0]).name}: {rate:,} of {model_rate:,} Hz):"
-            f" nothing is above {rate / 2:,.0f} Hz there, so that predictions may be"
-            " worse"
+            f" nothing is above {rate / 2:,.0f} Hz there, so predictions may be worse"
         )
 
 
@@ -320,8 +319,8 @@ def labelled_clips(
     remarks = []
     if unknown:
         remarks.append(
-            f"{counted(int((~counts).sum()), 'clip')} left out, of classes that the run"
-            f" does not know ({listed(unknown)})"
+            f"{counted(int((~counts).sum()), 'clip')} left out: the run does not know"
+            f" their classes ({listed(unknown)})"
         )
     if seen.any():
         remarks.append(

@@ -61,8 +61,8 @@ def select(
         chosen[run.path.resolve()] = run
     for run in of_other_data([*chosen.values()], data):
         tell_once(
-            f"{run.name} was trained on other clips, labels, folds or values than"
-            " today's"
+            f"the clips, labels, folds or values of {run.name} have changed since it"
+            " was trained"
         )
     return list(chosen.values())
 

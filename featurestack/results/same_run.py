@@ -113,7 +113,7 @@ def require_trained_on(run: RunFolder, cache: Cache) -> None:
     if not is_of_today(run.trained_config, cache):
         raise RequestError(
             f"{cache.folder} holds other clips or values than {run.name} was trained"
-            " on: DATASET= names the cache that trained it"
+            " on: give the cache that trained it as DATASET="
         )
 
 

@@ -67,7 +67,7 @@ def with_folds(
     group = before if options.group is None else options.group
     table, notes = with_groups(table, group)
     if group and options.group is None:
-        notes.append(f"GROUP={group} as before; GROUP= takes it back")
+        notes.append(f"GROUP={group} as last given; GROUP= removes it")
     table["grouped_by"], table["labelled_by"] = group, options.label or ""
     tested = originals(table)
     groups = tested["group"].nunique()
@@ -172,7 +172,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
     alone = table["group"].str.strip() == ""
     if group and alone.all():
         raise RequestError(
-            f"GROUP={group} fits no file name, the first is"
+            f"GROUP={group} matches no file name, the first is"
             f" {table['filename'].iloc[0]!r}, and no path within the dataset; expected"
             " a column, or a pattern whose parentheses hold the source recording;"
             " `check` proposes one"
@@ -181,7 +181,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
     notes = []
     if alone.any() and not alone.all():
         source = f"GROUP={group}" if group else "the column group"
-        fitting = f"{source} fits {(~alone).sum()} of {counted(len(table), 'clip')}"
+        fitting = f"{source} matches {(~alone).sum()} of {counted(len(table), 'clip')}"
         others = f"the others, such as {table['clip_id'][alone].iloc[0]}"
         notes.append(f"{fitting}; {others}, are groups of their own")
     if not group:

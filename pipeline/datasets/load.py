@@ -180,7 +180,7 @@ def located(options: SourceOptions) -> SourceOptions:
     if not sounds:
         raise RequestError(
             f"{word} is a cache in {data}, but its audio is needed, which was in"
-            f" {cache.source}: give its present place as DATASET=, with NAME={word}"
+            f" {cache.source}: give its present folder as DATASET=, with NAME={word}"
         )
     return replace(options, dataset=sounds, name=options.name or name)
 
@@ -201,7 +201,7 @@ def with_earlier(
     label, notes = options.label, []
     if label is None:
         label = before
-        notes = [f"LABEL={label} as before; LABEL= takes it back"] if label else []
+        notes = [f"LABEL={label} as last given; LABEL= removes it"] if label else []
     return replace(options, audio_dir=folder, label=label), notes
 
 
@@ -429,7 +429,7 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if dataset.audio_channel:
         lines.append(f"channel {dataset.audio_channel} of each file")
     if only_trained := len(dataset.table) - len(originals(dataset.table)):
-        lines.append(f"{counted(only_trained, 'more clip')}, only trained on")
+        lines.append(f"{counted(only_trained, 'more clip')}, used only for training")
     lines += dataset.notes
     each = by_label(table).replace({"label": {"": "(none)"}})
     columns = {"clips": ("clip_id", "size"), "sources": ("group", "nunique")}

@@ -394,7 +394,7 @@ def read_folder(folder: Path, label: str = "") -> Listing:
         )
     notes = []
     if other := len(files) - len(audio):
-        notes.append(f"left out, not audio by name: {counted(other, 'file')}")
+        notes.append(f"left out, no audio extension: {counted(other, 'file')}")
     if other := len(audio) - len(clips):
         notes.append(f"left out, in no class folder: {counted(other, 'file')}")
     names = {path.name for path in folder.glob("[!.]*/") if not is_cache(path)}

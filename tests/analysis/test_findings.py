@@ -65,7 +65,7 @@ def test_the_headline_names_the_highest_run_and_facts_its_lead(made_runs):
     )
     assert sentences.headline(found).startswith(headline)
     facts = sentences.facts(found)
-    assert facts["95 % interval"].endswith("highest of 5, which flatters it")
+    assert facts["95 % interval"].endswith("highest of 5 and so optimistic")
     assert facts["Lead over mel+mfcc (linear)"].startswith("+21.0 points (97.5 % ")
     assert facts["Lead over mel+mfcc (linear)"].endswith(", clear")
     accuracy = [own.score.value for own in found.ranked]

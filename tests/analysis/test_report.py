@@ -76,7 +76,7 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(report_page):
     assert not [name for name in files if name.endswith(OF_PRINT)]
     html = report_page.read_text()
     # recall by class of the compared configurations
-    assert "mel+rms %" in html and "First less second, points" in html
+    assert "mel+rms %" in html and "First minus second, points" in html
     hidden = r"<(script|style|svg)\b.*?</\1>|<[^>]+>"
     text = unescape(re.sub(hidden, " ", html, flags=re.DOTALL))
     assert len(text.split()) < 1800  # with every part opened

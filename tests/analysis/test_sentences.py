@@ -33,7 +33,7 @@ HEADLINES = {
     "unclear": (
         UNCLEAR,
         f"Use mel+mfcc with resnet18. {CROSS} 85.0 % of 400 clips",
-        {"95 % interval": "80.9 to 88.4, highest of 5, which flatters it"},
+        {"95 % interval": "80.9 to 88.4, highest of 5 and so optimistic"},
     ),
     "one fold": (
         ONE_FOLD,

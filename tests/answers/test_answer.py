@@ -101,7 +101,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole_answer):
     assert re.search(advice, str(found))
     use = (
         rf"  Recommended: {re.escape(found.recommended)} with ridge, \d+\.\d %"
-        r" \(highest of \d+, which flatters it\), chosen"
+        r" \(highest of \d+ and so optimistic\), chosen"
     )
     assert re.search(use, str(found))
     assert str(found).count("95 %") == 1
@@ -230,7 +230,7 @@ def one_fold(place):
         (one_fold, "one: one fold only, and testing needs two: folds are drawn if"),
         (
             lambda place: write_sounds(place / "few", ("a", "bb", "ccc", "dddd"), 1),
-            "a class needs two clips, one to train and one to test",
+            "a class needs two clips from different recordings",
         ),
     ],
 )

@@ -135,7 +135,7 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert all("f1" in features.split("+") for features in found.chosen.values())
     assert found.score.value > 0.8 and found.alone["f1"] > 0.8
     assert next(iter(found.alone)) == "f1"
-    assert re.search(r"Sets of the 3 folds: (f0\+)?f1 in \d", str(found))
+    assert re.search(r"Sets chosen in 3 folds: (f0\+)?f1 in \d", str(found))
     # the best feature is compared with each other one
     table = pd.read_csv(found.page.parent / "tables" / "chosen_sets.csv")
     assert table["verdict"].iloc[0] == "best"
@@ -287,7 +287,9 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(noise_a
     assert "highest" not in f"{found.headline} {found}"
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
-    assert "<dt>Sets of the 3 folds</dt>" in html and "no set: none is clearly" in html
+    assert (
+        "<dt>Sets chosen in 3 folds</dt>" in html and "no set: none is clearly" in html
+    )
     # nothing is better than chance, so nothing is recommended, and more is tried
     assert "  Recommended: no set: none is clearly better than chance" in str(found)
     assert (found.recommended, found.run) == ("", "")
@@ -357,8 +359,8 @@ def test_a_run_of_features_that_were_ranked_is_warned_of(noise_answer):
     )
     runs = [run for run in find(place / "runs", "d") if run.name == "f0-linear"]
     said = findings(*load_runs(runs)).warnings["W9"]
-    assert said.startswith("3 features were scored on these clips: if their scores")
-    assert "chose f0, its score may be luck" in said
+    assert said.startswith("3 features were scored on these clips. If you")
+    assert "chose f0 by those scores, its score may be luck" in said
     every = findings(*load_runs(find(place / "runs", "d")))
     higher = every.higher
     assert ("W9" in every.warnings) == bool(higher)

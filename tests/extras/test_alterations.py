@@ -152,7 +152,10 @@ def asked(tmp_path):
 def test_copies_are_files_in_their_originals_group_and_fold(asked, capsys):
     assert make_dataset(asked) == 0
     printed = capsys.readouterr().out
-    assert "altered: 6 clips" in printed and "12 more clips, only trained on" in printed
+    assert (
+        "altered: 6 clips" in printed
+        and "12 more clips, used only for training" in printed
+    )
     file = asked.data / "altered" / "altered.csv"
     listed = pd.read_csv(file, keep_default_na=False, dtype=str)
     assert listed["train_only"].tolist() == [""] * 6 + ["1"] * 12
@@ -179,7 +182,7 @@ def test_the_same_command_writes_the_same_bytes_and_replaces_no_file(asked):
     make_dataset(asked)
     assert before == {path: path.read_bytes() for path in before}
     (folder / "audio" / "a1~1.wav").write_bytes(b"mine")
-    with refused(r"a1~1.wav is there with other content"):
+    with refused(r"a1~1.wav already exists with other content"):
         make_dataset(asked)
     assert (folder / "audio" / "a1~1.wav").read_bytes() == b"mine"
 

@@ -149,7 +149,7 @@ def test_a_part_says_what_other_parts_have_to_compute(sounds, capsys):
     for part, missing in (("2/3", 5), ("1/3", 3)):
         extract.extract_features(options(sounds, part=part))
         shown = capsys.readouterr().out
-        assert f"{missing} of 8 clips are missing: other PART=" in shown
+        assert f"{missing} of 8 clips are missing: extract the other parts" in shown
         assert "next: " not in shown
     extract.extract_features(options(sounds, part="3/3"))
     last = capsys.readouterr().out.splitlines()[-1]

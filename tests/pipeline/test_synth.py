@@ -71,7 +71,7 @@ def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(
     first.write_bytes(b"my own")
     (tmp_path / "audio" / "mine.wav").touch()
     (tmp_path / "meta" / "synth.csv").unlink()
-    with refused("is there with other content"):
+    with refused("already exists with other content"):
         write_dataset(tmp_path)
     assert first.read_bytes() == b"my own"
     assert (tmp_path / "audio" / "mine.wav").exists()

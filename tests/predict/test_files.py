@@ -125,7 +125,7 @@ def test_unknown_classes_missing_files_and_those_trained_on_do_not_count(
     others = [("moo.wav", "cow"), ("tone-1-0.wav", "tone")]
     assert score_on([*rows, *absent, *others]) == 1
     remarks = (
-        "1 clip left out, of classes that the run does not know (cow)",
+        "1 clip left out: the run does not know their classes (cow)",
         "1 clip left out: the run was trained on their files",
     )
     run = written(tmp_path)

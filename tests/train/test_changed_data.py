@@ -59,7 +59,7 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(shrunk_cache, capsys
     before = (old.path / "run.json").read_bytes()
     new = training.execute(shrunk_cache)
     assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
-    assert f"this run is {new.name}" in capsys.readouterr().err
+    assert f"this run is saved as {new.name}" in capsys.readouterr().err
     assert (len(old.predictions()), len(new.predictions())) == (48, 39)
     assert (old.path / "run.json").read_bytes() == before
     assert training.execute(shrunk_cache).path == new.path
@@ -72,7 +72,7 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(shrunk_cache, capsys
     fill(folder, clip_table())  # the clips of before: their run is the current one
     capsys.readouterr()
     assert training.execute(shrunk_cache).path == old.path
-    assert "1 of 1 run is finished already" in capsys.readouterr().err
+    assert "1 of 1 run is already finished" in capsys.readouterr().err
 
 
 def pooled(activation, monkeypatch):
@@ -159,14 +159,14 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     assert listed[-1].startswith("older, 1 run in all: clips, labels, folds or")
     for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
         assert select(shrunk_cache.runs, word, **given) == [chosen]
-    said = f"{old.name} was trained on other clips, labels, folds or values"
+    said = f"the clips, labels, folds or values of {old.name} have changed since"
     assert capsys.readouterr().err.count(said) == 1
     assert select(shrunk_cache.runs, "last", data=tmp_path / "none") == [old]
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     options = RemoveOptions(runs=shrunk_cache.runs, old=True, **given)
     assert remove_runs(options) == 0 and find(shrunk_cache.runs) == [new]
     assert remove_runs(options) == 0
-    assert "no run is of other data" in capsys.readouterr().out
+    assert "no run was trained on data that have changed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("lost", ["the end", "a key"])

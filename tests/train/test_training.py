@@ -52,7 +52,7 @@ def test_shuffled_labels_stay_at_chance(options, tmp_path):
 def test_a_finished_run_is_known_without_torch(options, run_copy):
     given = [*run_copy.config.command, *option_words(options, ("dataset", "runs"))]
     done = python("-X", "importtime", "-m", "featurestack", "train", *given)
-    assert "1 of 1 run is finished already" in done.stderr
+    assert "1 of 1 run is already finished" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
     assert "numpy" in imported and not {"torch", "sklearn", "librosa"} & imported
 
@@ -273,7 +273,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     assert failure.startswith("failed: FEATURES=blank MODEL=linear")
     assert failure.endswith("SEED=0: ZeroDivisionError: a fault of ours")
     assert "mel+chroma-linear" in printed.out
-    assert "2 of 4 runs are finished already" in printed.err
+    assert "2 of 4 runs are already finished" in printed.err
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
 
 

@@ -87,7 +87,7 @@ def curve_summary(curve: pd.DataFrame) -> str:
     lines = [text_table(shown.to_numpy().tolist(), header)]
     if few := few_groups(int(curve["tested"].max())):
         lines.append(few)
-    lines.append("one draw, by ridge, a small model: only the shape of a curve counts")
+    lines.append("one random draw, fitted by ridge: read only the shape of a curve")
     return "\n".join(lines)
 
 

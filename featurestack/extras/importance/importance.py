@@ -13,7 +13,7 @@ one feature above chance; `lost`, the loss without it; `added`, the gain over th
 They are tested like differences between two runs: by sign flips of source recordings,
 all features of one measure as a family (maxT); the interval inverts the test.
 
-A set that is called as good as all features is chosen among many, which flatters it.
+A set that is called as good as all features is the best of many, so it is optimistic.
 So each fold's set is chosen on the other folds, all folds have to choose the same one,
 and the words follow the upper end of the loss's interval, not the loss.
 
@@ -305,15 +305,15 @@ def importance_summary(measured: Importance) -> str:
         "lost without it",
         f"added to {base_of(measured.features)}",
     )
-    unit = f"points with the {DIFFERENCE_INTERVAL} of each"
+    unit = f"points with the {DIFFERENCE_INTERVAL}"
     if tests["low"].isna().all():
         unit = "points; too few recordings for intervals"
     legend = (
-        f"{measured.clips:,} test clips; all features together"
-        f" {percent(measured.every)} % {measured.score}, by ridge; {unit}"
+        f"{measured.clips:,} test clips; ridge on all features reaches"
+        f" {percent(measured.every)} % {measured.score}; {unit}"
     )
     if len({name.partition("@")[0] for name in order}) < len(order):
-        legend += "; variants of a feature replace each other, so one loses little"
+        legend += "; variants replace each other, so losing one costs little"
     return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
 
 

@@ -148,7 +148,7 @@ def read_events(
                 raise
             rows = parts[0]  # any other file of the folder
         if not recording and not rows["file"].any():
-            noted["tables that fit no recording, left out"][name] = None
+            noted["tables that match no recording, left out"][name] = None
             continue
         where = [f"{path}, line {line}" for line in rows.index]
         files = [
@@ -163,8 +163,8 @@ def read_events(
         first = next(iter(paths))
         wanted = next(iter(noted[absent]), "no recording")
         raise RequestError(
-            f"no table of TABLES={tables} fits a recording: the first table is {first},"
-            f" which names {shortened(wanted)}, the first recording"
+            f"no table of TABLES={tables} matches a recording: the first table is"
+            f" {first}, which names {shortened(wanted)}, the first recording"
             f" {next(iter(recordings))}; expected names as in a.wav and a.txt, or a"
             " column file"
         )
@@ -195,12 +195,12 @@ def table_paths(tables: Path, noted: Noted) -> dict[str, Path]:
             record.parent / n for n in filter(predicted.is_own, predicted.hashes)
         }
         for name in [name for name, path in paths.items() if path in written]:
-            noted["tables as predict wrote them, left out"][name] = None
+            noted["tables that predict wrote, left out"][name] = None
             del paths[name]
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
-            f" {', '.join(TEXT_TABLES)}, and not only tables as predict wrote them"
+            f" {', '.join(TEXT_TABLES)}, and not only tables that predict wrote"
         )
     return paths
 
@@ -220,7 +220,7 @@ def events_in(
     rows = rows[~timeless].astype({"start": float, "end": float})
     seconds = rows["file"].map(recordings).astype(float)
     point = rows["start"] == rows["end"]
-    noted[f"marks without a length, which last {POINT} s around their time"] |= (
+    noted[f"marks without a length, now {POINT} s centred on their time"] |= (
         dict.fromkeys(rows["where"][point])
     )
     start = rows["start"].mask(point, (rows["start"] - POINT / 2).clip(lower=0))
@@ -236,7 +236,7 @@ def events_in(
             " are called start_ms and end_ms"
         )
     longer = end > seconds
-    cut = "events that went on after the end of their recording, cut there"
+    cut = "events that outlast their recording, cut at its end"
     noted[cut] |= dict.fromkeys(rows["where"][longer])
     labels = rows["label"].replace("", unnamed).str.split(SEPARATOR)
     rows = rows.assign(start=start, end=np.fmin(end, seconds), label=labels)

@@ -302,7 +302,7 @@ def tell_checked(options: PredictOptions) -> int:
     elif row is None:
         result = f"no threshold keeps a precision of at least {wanted} with certainty"
         if rows["precision"].max() > options.promise:
-            result += ": a larger CHECK may"
+            result += ": a larger CHECK may find one"
     else:
         where = "the thresholds of the check keep"
         if not np.isnan(row["above"]):

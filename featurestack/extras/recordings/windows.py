@@ -133,7 +133,7 @@ def grouped(
     last = (windows["end"] / block - ROUNDING).astype(int)
     blocks = groups + "@" + (first + 1).astype(str)
     note = (
-        f"one recording: its {BLOCKS} parts are groups, so that scores are optimistic"
+        f"one recording: its {BLOCKS} parts serve as groups, so scores are optimistic"
     )
     return blocks.where(first == last, ""), [f"{note} for another recording"]
 
@@ -181,7 +181,7 @@ def make_windows(options: WindowsOptions) -> int:
         f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))},"
         f" {counted(len(events), 'event')}; {counted(len(windows), 'window')} of"
         f" {length:g} s every {hop:g} s, {count.get('', 0):,} without a label,"
-        f" {doubtful.sum():,} left out that only touch an event"
+        f" {doubtful.sum():,} that only touch an event left out"
     )
     print(text_table(rows, ["label", "events", "median seconds", "windows"]))
     print(*notes, *of_groups, path, sep="\n")
@@ -210,9 +210,9 @@ def write(windows: pd.DataFrame, recordings: Mapping[str, Path], path: Path) -> 
     used = any((path.parent / name).exists() for name in ("features", "folds.csv"))
     if path.exists() and (used or not own.is_own(path.name)):
         raise RequestError(
-            f"{path} is there with other content: give NAME= for another dataset, or"
-            f" move the old table away (mv {shlex.quote(str(path))} FOLDER), which"
-            " keeps folds and features"
+            f"{path} already exists with other content: give NAME= for another"
+            f" dataset, or move the old table away (mv {shlex.quote(str(path))}"
+            " FOLDER), which keeps folds and features"
         )
     own.write({path.name: text})
 

@@ -66,7 +66,7 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
     some = "line 1: no column .*: give COLUMN=, one of start, .*caller, or LABEL"
     with refused(some):
         events(tmp_path, text)
-    with refused("no table .* fits a recording: .*, or a column file"):
+    with refused("no table .* matches a recording: .*, or a column file"):
         (tmp_path / "season.csv").write_text("take,start,end,label\ndawn.wav,1,2,dog\n")
         read_events(tmp_path / "season.csv", RECORDINGS, LabelOptions())
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
@@ -84,7 +84,7 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
     read = read_events(tmp_path, RECORDINGS, LabelOptions())
     assert read.annotated == {"dawn.flac"} and not len(read.events)
     assert read.notes == (
-        "tables that fit no recording, left out: 2, the first README.txt",
+        "tables that match no recording, left out: 2, the first README.txt",
     )
     alone = tmp_path / "noon.txt"  # the only table is about the only recording
     found = read_events(alone, {"dawn.flac": 10.0}, LabelOptions())
@@ -99,8 +99,8 @@ def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
     assert read.events["end"].tolist() == [2, 5.05, 7, 7, 10]
     assert [note.split(":")[0] for note in read.notes] == [
         "events without a time, left out",
-        "marks without a length, which last 0.1 s around their time",
-        "events that went on after the end of their recording, cut there",
+        "marks without a length, now 0.1 s centred on their time",
+        "events that outlast their recording, cut at its end",
     ]
     (tmp_path / "dawn.xlsx").touch()
     with refused("dawn.xlsx is a spreadsheet: save it as CSV"):

@@ -95,7 +95,9 @@ def test_the_tables_have_what_was_marked_and_read_back_the_same(recordings_run, 
         assert shared.max() > (mark.end - mark.start) / 2, mark
     assert len(found) < 1.5 * len(marks)
     seconds = dict.fromkeys(["r6.wav", "r7.wav"], 7.0)
-    with refused("holds no table of annotations: .* not only tables as predict wrote"):
+    with refused(
+        "holds no table of annotations: .* not only tables that predict wrote"
+    ):
         read_events(folder / "raven", seconds, LabelOptions())
     for name in ("raven", "audacity"):
         shutil.copytree(folder / name, recordings_run / "copied" / name)

@@ -127,7 +127,7 @@ def test_a_single_recording_has_groups_of_its_own_that_share_no_window(
 ):
     write_recordings(tmp_path, recordings=1)
     make_windows(options(tmp_path, length=0.5))
-    assert "one recording: its 5 parts are groups" in capsys.readouterr().out
+    assert "one recording: its 5 parts serve as groups" in capsys.readouterr().out
     table = made(tmp_path)
     assert table["group"].nunique() == 5
     block = SECONDS / 5
@@ -143,11 +143,13 @@ def test_a_dataset_with_features_or_changes_of_the_user_is_not_replaced(tmp_path
     file = tmp_path / "data" / "songs" / "songs.csv"
     before = file.read_text()
     file.write_text(before + "\n")
-    with refused(r"songs.csv is there with other content: .*mv .*/songs.csv FOLDER"):
+    with refused(
+        r"songs.csv already exists with other content: .*mv .*/songs.csv FOLDER"
+    ):
         make_windows(options(tmp_path))
     file.write_text(before)
     (file.parent / "features").mkdir()
-    with refused("songs.csv is there with other content"):
+    with refused("songs.csv already exists with other content"):
         make_windows(options(tmp_path))
     assert file.read_text() == before
     with refused("esc50 has another meaning"):

@@ -92,7 +92,7 @@ def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_command
     table = later.table.set_index("clip_id")[["group", "fold"]]
     assert table.loc["dog/dog3-C"].equals(table.loc["dog/dog3-A"])
     assert table.loc["dog/single", "group"] == "dog/single"
-    assert "fits 41 of 42 clips" in " ".join(later.notes)
+    assert "matches 41 of 42 clips" in " ".join(later.notes)
 
 
 def test_the_fold_of_a_group_that_is_called_na_is_kept(tmp_path):
@@ -203,7 +203,7 @@ def test_a_clip_without_a_group_gets_no_fold_of_its_own(tmp_path, given):
     assert len(groups) == 5 and (groups["nunique"] == 1).all()
     assert sorted(groups.loc[["a", "b", "c"], "first"]) == [1, 2, 3]
     assert {*found.table["fold"]} == {1, 2, 3}
-    assert "fits 10 of 12 clips; the others, such as 0, are" in " ".join(found.notes)
+    assert "matches 10 of 12 clips; the others, such as 0, are" in " ".join(found.notes)
 
 
 def test_official_folds_give_way_to_few_groups_that_are_named(tmp_path):

@@ -224,7 +224,7 @@ def test_class_folders_of_any_script_sorted_by_path(tmp_path):
     assert clips.table["label"].tolist() == ["dog barks"] * 3 + ["собака", "猫"]
     assert clips.name == "my sounds"
     notes = "\n".join(clips.notes)
-    for said in ("not audio by name: 1 f", "in no class folder: 1 f", "folder owl"):
+    for said in ("no audio extension: 1 f", "in no class folder: 1 f", "folder owl"):
         assert said in notes
 
 
