@@ -221,7 +221,7 @@ def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
 
 def why_apart(own: Ranked, best: Ranked) -> Problem:
     """Why a run is not compared with the best."""
-    why = f"other {own.reason} than {best.name}"
+    why = f"different {own.reason} from {best.name}"
     if own.reason == "folds" and own.run.missing_folds and not best.run.missing_folds:
         why = f"it has {own.n} of {best.n} folds; train its missing folds"
     elif own.reason == "answer":

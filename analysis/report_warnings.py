@@ -132,9 +132,9 @@ def artefacts(evidence: Evidence) -> str:
     "W3", "Clips of one speaker, site or device in training and test", of_check=True
 )
 def split_by_clip(evidence: Evidence) -> str:
-    """A field of the file names may be a speaker, a site or a device, and `check`
-    measured that a model is clearly worse on new ones than a random split of the clips
-    says. Group the clips by this field and train again.
+    """A field of the file names may be a speaker, a site or a device. `check` found
+    that a model is clearly worse on new values of this field than in a random split of
+    the clips. Group the clips by this field and train again.
     """
     finding = evidence.grave("price")
     if finding is None:
@@ -150,7 +150,7 @@ def split_by_clip(evidence: Evidence) -> str:
 @warning("W4", "Clips that failed", touches_score=False)
 def failed_ones(evidence: Evidence) -> str:
     """No feature of the runs could be computed for these clips, because a file cannot
-    be read or a value is not a number. failures.csv in the cache names the reasons.
+    be read or a value is not a number. failures.csv in the cache lists the reasons.
     """
     cache, main = evidence.cache, evidence.main
     failed = untested(cache, main.runs if main else ()) if cache else None
@@ -180,8 +180,8 @@ def changed_audio(evidence: Evidence) -> str:
 
 @warning("W6", "Runs of other data", touches_score=False)
 def old_runs(evidence: Evidence) -> str:
-    """These runs were trained on other clips, labels, folds or feature values than
-    there are now, so they are left out. They stay as they are; remove OLD=1 lists and
+    """The clips, labels, folds or feature values have changed since these runs were
+    trained, so the report leaves them out. Their files stay; remove OLD=1 lists and
     deletes them.
     """
     runs = evidence.old_runs
@@ -228,12 +228,11 @@ def uneven_classes(evidence: Evidence) -> str:
 
 @warning("W9", "Features that were scored on the same clips")
 def ranked_on_these_clips(evidence: Evidence) -> str:
-    """The features of the highest configuration are some of those that were scored one
-    by one on the clips that test it, by `train`, `importance` or `answer`. The highest
-    of many scores is partly luck, and no test here corrects for features that were
-    scored outside the comparison, or for a set that their scores suggested. `answer`
-    chooses for each fold without its clips; other clips test a set that you have
-    chosen.
+    """The features of the best configuration are among those that `train`,
+    `importance` or `answer` scored one by one on the clips that test it. The highest of
+    many scores is partly luck, and no test here corrects for features that were scored
+    outside the comparison, or for a set that their scores suggested. `answer` chooses
+    for each fold without its clips; to test a set that you have chosen, use new clips.
     """
     main = evidence.main
     if main is None:

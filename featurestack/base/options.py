@@ -172,7 +172,8 @@ def option_words(options: Options, names: Iterable[str] | None = None) -> list[s
     """
     known = fields(type(options))
     given = []
-    for name in [name for name in names or known if name in known]:
+    names = known if names is None else names
+    for name in [name for name in names if name in known]:
         value = getattr(options, name)
         if value != known[name].default:
             given.append(f"{name.upper()}={text_of(value)}")

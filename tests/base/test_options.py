@@ -21,6 +21,7 @@ from featurestack.base.options import (
     Auto,
     DatasetOptions,
     kind_of,
+    no_effect,
     option,
     option_words,
 )
@@ -71,6 +72,10 @@ def test_spellings_mean_the_same_and_the_last_counts(given):
     given = shlex.split(given)
     assert parse(Some, given) == EXPECTED
     assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
+
+
+def test_no_option_is_without_effect_if_none_is_named():
+    assert no_effect(DatasetOptions(name="a"), [], "b") == ""
 
 
 @pytest.mark.parametrize(

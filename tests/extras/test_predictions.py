@@ -229,7 +229,7 @@ def test_other_folds_than_the_datasets_are_not_compared(tmp_path):
     assert [own.name for own in found.others] == ["other"]
     remarks = [problem.text for problem in found.problems if problem.run == "other"]
     assert "of 120 clips were tested in another fold than the dataset's" in remarks[0]
-    assert remarks[1].endswith(" %, not compared: other folds than same")
+    assert remarks[1].endswith(" %, not compared: different folds from same")
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -109,7 +109,7 @@ def points_or_dot(value: float) -> str:
 
 @figure(
     "Points by which the score falls without each feature, with the"
-    f" {DIFFERENCE_INTERVAL}. The loss at a hollow mark is not clear",
+    f" {DIFFERENCE_INTERVAL}. A hollow mark is a loss that is not clear",
     row_height("intervals", 0.7, 0.2),
     section="importance",
     data=losses_of,
@@ -120,8 +120,8 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
 
 @figure(
     "Points by which the recall of a class falls without each feature. Of more than"
-    f" {MANY_CLASSES} classes those in which the features differ most are shown. A"
-    " class has few clips. importance_classes.csv has all numbers",
+    f" {MANY_CLASSES} classes those in which the features differ most are shown."
+    " Classes have few clips. importance_classes.csv has all numbers",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
     section="importance",
     data=losses_by_class,

@@ -220,8 +220,8 @@ def events_in(
     rows = rows[~timeless].astype({"start": float, "end": float})
     seconds = rows["file"].map(recordings).astype(float)
     point = rows["start"] == rows["end"]
-    noted[f"marks without a length, now {POINT} s centred on their time"] |= (
-        dict.fromkeys(rows["where"][point])
+    noted[f"marks without a length, made {POINT} s long"] |= dict.fromkeys(
+        rows["where"][point]
     )
     start = rows["start"].mask(point, (rows["start"] - POINT / 2).clip(lower=0))
     end = rows["end"].mask(point, rows["end"] + POINT / 2)

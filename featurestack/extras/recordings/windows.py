@@ -181,7 +181,7 @@ def make_windows(options: WindowsOptions) -> int:
         f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))},"
         f" {counted(len(events), 'event')}; {counted(len(windows), 'window')} of"
         f" {length:g} s every {hop:g} s, {count.get('', 0):,} without a label,"
-        f" {doubtful.sum():,} that only touch an event left out"
+        f" {doubtful.sum():,} that only touch an event are left out"
     )
     print(text_table(rows, ["label", "events", "median seconds", "windows"]))
     print(*notes, *of_groups, path, sep="\n")

@@ -99,7 +99,7 @@ def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
     assert read.events["end"].tolist() == [2, 5.05, 7, 7, 10]
     assert [note.split(":")[0] for note in read.notes] == [
         "events without a time, left out",
-        "marks without a length, now 0.1 s centred on their time",
+        "marks without a length, made 0.1 s long",
         "events that outlast their recording, cut at its end",
     ]
     (tmp_path / "dawn.xlsx").touch()
