@@ -29,7 +29,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 HOME = FOLDER.parent
-SECONDS = 200, 600  # for one cell, in the first try and in the second
+SECONDS = 200, 3600  # for one cell, in the first try and in the second
 COLOURS, WIDTH = 32, 900  # a stored figure's colours, and its width in pixels at most
 LARGEST = 400_000  # bytes of a notebook
 # predictions for each cell that asks for one: examples, some wrong on purpose
