@@ -182,7 +182,7 @@ def take_frames(x: Tensor, index: Tensor) -> Tensor:
 
 @augment(default=0.3, maximum=3.0)
 def gain(batch: Batch, strength: float) -> Batch:
-    """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
+    """The level changes by up to 20 dB times `strength`: 0.3 is 6 dB.
 
     Each channel changes as if the waveform were multiplied: decibels rise, amplitudes
     and powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like
@@ -202,7 +202,7 @@ def gain(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.2, maximum=0.5)
 def stretch(batch: Batch, strength: float) -> Batch:
-    """Faster or slower by up to `strength`; a clip that ends early continues with its
+    """The speed changes by up to `strength`; a clip that ends early continues with its
     beginning.
 
     On a waveform it changes the pitch with the speed.
@@ -225,7 +225,7 @@ def stretch(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
 def pitch(batch: Batch, strength: float) -> Batch:
-    """Up or down by up to `strength` of the rows; chroma rotates by the same interval,
+    """Rows shift by up to `strength` of their number; chroma rotates by this interval,
     mfcc stays.
     """
     height = batch.x.shape[2]
@@ -266,7 +266,7 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
 def mask(batch: Batch, strength: float) -> Batch:
-    """Masks of time and of frequency together."""
+    """Both timemask and freqmask."""
     batch = timemask(batch, strength)
     return freqmask(batch, strength)
 

@@ -490,9 +490,9 @@ def protocol(training: Training, model: Architecture, *, published: bool) -> str
     """The protocol in words: test and training clips, epochs, model selection.
     `published` says that the one tested fold is the dataset's own.
     """
-    tested, others, fitted = "each fold tested", "the others", "exact solution"
+    tested, others, fitted = "each fold", "the others", "exact solution"
     if published:
-        tested = "the dataset's test fold tested"
+        tested = "the dataset's test fold"
     start = best = ""
     if training.weights == "imagenet":
         start = " from ImageNet's weights"
@@ -501,8 +501,8 @@ def protocol(training: Training, model: Architecture, *, published: bool) -> str
     if training.val != "none":
         share = f"{100 * VALIDATION_SHARE:g} % of the training groups"
         aside = {"next": "the next fold", "group": share}
-        others = f"the others without {aside[training.val]}, which validate"
+        others = f"the others except {aside[training.val]} (validation)"
         best = f", and best epoch by {training.select}"
     if model.kind.in_steps:
         fitted = f"epochs {training.epochs}{start}, last epoch{best}"
-    return f"{tested}, trained on {others}; {fitted}"
+    return f"{tested} is tested by a model trained on {others}; {fitted}"

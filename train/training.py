@@ -338,7 +338,7 @@ def is_run_of(place: Path, plan: Plan) -> bool:
     if others := [part for part in different if part not in (DATA, CODE)]:
         raise RequestError(
             f"{folder.path} holds another configuration (different:"
-            f" {', '.join(others)}) and is left as it is: give TAG=… for a folder of"
-            " its own"
+            f" {', '.join(others)}) and is left as it is: give TAG=… to train in a new"
+            " folder"
         )
     return not different

@@ -23,6 +23,6 @@ document.addEventListener("error", (event) => {
   const note = document.createElement("small");
   note.className = "no-audio";
   note.setAttribute("role", "status");
-  note.textContent = `no file ${decodeURI(source)}: it was there, seen from this page’s folder, where the page was made`;
+  note.textContent = `no file ${decodeURI(source)}: relative to this page, it existed where the page was made`;
   player.after(note);
 }, true);

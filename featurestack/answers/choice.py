@@ -268,7 +268,7 @@ def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
     kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
     if not kept.exists():
         folder.rename(kept)
-        what = "of other features, clips, labels or folds"
+        what = "on other features, clips, labels or folds"
         tell(f"the former {folder.name}, {what}, is kept as {kept.name}")
     for earlier in folder.parent.glob(f"{folder.name}-*/"):
         with suppress(RequestError):  # damaged

@@ -41,7 +41,7 @@ ONE_GROUP = (
 )
 # recordings that lie in two of ESC-50's own folds
 OF_ESC50 = ("131943", "134049", "209698", "234879")
-ONE_FOLD = "nothing for this project; for others put each recording into one fold"
+ONE_FOLD = "nothing here; for other programs put each recording into one fold"
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 LANDMARKS = 16  # landmarks of a clip, at most
 APART = 0.1  # least seconds between two landmarks of a clip

@@ -113,8 +113,8 @@ def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:
     read = [output or names[0] for output in outputs]
     if other := {*read} - {*names}:
         raise ValueError(
-            f"its outputs are {', '.join(names)}, not {', '.join(other)}: an inner one"
-            " has to be named as an output in the graph"
+            f"its outputs are {', '.join(names)}, not {', '.join(other)}: an inner"
+            " tensor must be an output of the graph"
         )
     entry = session.get_inputs()[0]
 

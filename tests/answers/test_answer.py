@@ -181,7 +181,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(tmp_pa
         runs = [run.name for run in find("runs", "my sounds") if run.config.members]
         assert runs[0] == "answer" and runs[1].startswith("answer-")
         page = page_text(Path("reports/my sounds/index.html"))
-        assert "each fold tested, trained on the others" in page
+        assert "trained on the others; exact solution" in page
 
 
 def test_each_stage_leads_to_speakers_who_were_not_trained_on(tmp_path):

@@ -156,7 +156,7 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
     for features, told in (("f0 f1", False), ("f1 f0", False), ("f0 f2", True)):
         found = answered(tmp_path, features=features)
-        said = "the former answer, of other features, clips, labels or folds, is kept"
+        said = "the former answer, on other features, clips, labels or folds, is kept"
         assert (said in capsys.readouterr().err) == told
     assert {*found.alone} == {"f0", "f2"}
     both = findings(*load_runs(find(tmp_path / "runs", "d")))

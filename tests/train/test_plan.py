@@ -71,7 +71,7 @@ def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
     refresh(cache, clips, settings | {"published_test": 3})
     folder = run_with(options, dataset=str(cache), val="next", model="linear")
     assert folder.finished == folder.folds == [3]
-    assert folder.config.protocol.startswith("the dataset's test fold tested")
+    assert folder.config.protocol.startswith("the dataset's test fold is tested")
     with refused(r"FOLDS=1: expected some of 3$"):
         run_with(options, dataset=str(cache), folds=(1,))
     refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there

@@ -82,7 +82,7 @@ def curve_summary(curve: pd.DataFrame) -> str:
     texts["gain"] = ["" if pd.isna(gain) else points(gain) for gain in gains]
     shown = curve.drop(columns="tested").assign(**texts)
     titles = {"part": "part of the recordings", score: f"{title} %"}
-    titles |= {"low": "95 % interval from", "high": "to", "gain": "points more"}
+    titles |= {"low": "95 % interval from", "high": "to", "gain": "gain, points"}
     header = [titles.get(name, name) for name in shown]
     lines = [text_table(shown.to_numpy().tolist(), header)]
     if few := few_groups(int(curve["tested"].max())):

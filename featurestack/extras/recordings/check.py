@@ -181,8 +181,8 @@ def facts_of(
 * **Recordings**: {counted(len(seconds), "recording")} in {options.audio},
   {duration(sum(seconds.values()))}
 * **Threshold**: {options.threshold or "the run's own, or 0.5"}
-* **Sample**: at random (seed 0), in turn from ranges of the score: of {above:,} {unit}s
-  above the thresholds and of {len(every) - above:,} candidates above half of them
+* **Sample**: drawn at random (seed 0), in turn from each range of the score, from
+  {above:,} {unit}s above the thresholds and {len(every) - above:,} above half of them
 * **Versions**: featurestack {VERSION}, Python {platform.python_version()}, numpy
   {np.__version__}
 * **Command**: `{make_command("predict", *same_words(options, model.run))}`
@@ -321,7 +321,7 @@ def tell_checked(options: PredictOptions) -> int:
 * **Result**: {result}
 * **Interval**: 95 %, from the variance between recordings; each check represents all
   detections in its range of scores
-* **Not counted**: missed sounds, beginnings and ends, other recordings
+* **Not assessed**: missed sounds, where sounds begin and end, other recordings
 
 ```
 {table}

@@ -57,7 +57,7 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
     "5 % faster": "stretch(rate=1.05)",
     "1 s of silence in front": "delay(seconds=1)",
 }
-HALF = "half of the lead over chance"
+HALF = "at least half of the lead over chance"
 BATCH = 32  # clips
 
 

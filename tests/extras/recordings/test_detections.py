@@ -169,9 +169,9 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(
         "of the detections in these recordings is right?",
         "trained on 6 recordings of field",
         "2 recordings in ",
-        "above the thresholds and of",
+        "above the thresholds and",
         "12 right, 0 wrong",
-        "**Not counted**: missed sounds",
+        "**Not assessed**: missed sounds",
         "featurestack 0.1.0",
         "RUN=",
     ):
