@@ -52,9 +52,7 @@ def list_runs(options: ListOptions) -> int:
         tell(f"no runs{dataset and f' of {dataset}'} in {options.runs}")
     if parts:
         every = counted(len(rows), "run")
-        print(
-            f"{len(listed)} of {every}; answers have {len(parts)} more for their folds"
-        )
+        print(f"{len(listed)} of {every}; answers have {len(parts)} more, by fold")
     if older := sum(bool(age) for *_, age in rows.values()):
         number = counted(older, "run")
         print(f"older, {number} in all: clips, labels, folds or values have changed")

@@ -176,9 +176,7 @@ def listing() -> str:
         for name in names.split()
     ]
     usage = f"usage: {program()} WORD [NAME=value] ..."
-    more = (
-        f"Options of a command: {program()} help WORD; of all: {program()} help ALL=1"
-    )
+    more = f"Options of a command: {program()} help WORD; all: {program()} help ALL=1"
     return "\n".join([usage, "", *lines, "", *map(indented, common), "", more])
 
 

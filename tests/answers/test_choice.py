@@ -176,7 +176,7 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     assert len(runs) == 1 + len(parts)  # the former answer; no runs of a fold alone
     every = len(find(tmp_path / "runs", "d"))
     if every > len(runs) + 1:
-        assert f"{len(runs) + 1} of {every} runs; folds of answers" in printed
+        assert f"{len(runs) + 1} of {every} runs; answers have" in printed
     answered(tmp_path, features="f1 f0")  # the first question again has its own run
     names = {run.name for run in find(tmp_path / "runs", "d") if run.config.members}
     assert len(names) == 2 and "answer" in names
@@ -254,7 +254,7 @@ def test_of_few_clips_that_are_like_chance_nothing_is_proposed(tmp_path, clips):
     found = answered(tmp_path, features="f0 f1")
     assert found.recommended == ""
     html = found.page.read_text("utf-8")  # a verdict needs seven recordings
-    assert ("sign flips of recordings" in html) == (clips == 12)
+    assert ("sign-flip test over recordings" in html) == (clips == 12)
     assert ("<button>Verdict</button>" in html) == (clips == 12)
 
 

@@ -12,8 +12,7 @@ class ImportanceOptions(FitOptions):
     example = 'FEATURES="mel mfcc chroma contrast"'
 
     features: str = option(
-        "mel mfcc chroma",
-        "features, or sets joined by + that count as one; or all, or small",
+        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
     )
 
 
