@@ -40,9 +40,8 @@ def card(name: str) -> dict[str, str]:
     summary, *texts = re.split(
         rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M
     )
-    ranges = (
-        f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
-    )
+    limits = [f"{end:,.0f}" if end >= 1000 else f"{end:.4g}" for end in axis[[0, -1]]]
+    ranges = f" ({feature.row_unit} {limits[0]} to {limits[1]})" if rows > 1 else ""
     ends = feature.frame_axis(*TYPICAL)[[0, -1]]
     columns = f"columns ({feature.frame_unit} {ends[0]:.4g} to {ends[1]:.4g})"
     columns = "frames for 5 s" if feature.frame_unit == "s" else columns

@@ -216,9 +216,9 @@ def duplicate_findings(
         "two source recordings have very similar audio, such as two calls of an animal"
         " or two takes of one session"
     )
-    session = "give them one group if they are of one session"
+    session = "give them one group if they are from one session"
     labelled = "the same audio has two labels"
-    right = "keep the clip with the right label, remove the other"
+    right = "keep the clip with the right label and remove the other"
     of = ONE_GROUP, "pair"
     return [
         Finding("duplicates_across_folds", LEAK, twice, across_folds, *of),
@@ -333,7 +333,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     never = "silent: never above -60 dB"
     flat = f"clipped: at least {100 * CLIPPED_SHARE:.1f} % of the samples in flat tops"
     softer = "record at a lower level, or give each class as many clipped clips"
-    frames = "damaged MP3 frames: they are silent or distorted, the others are used"
+    frames = "damaged MP3 frames, which are silent or distorted; the others are used"
     again = "make the files again from their source, or remove them"
     absent = "a class is missing in some fold"
     add = "add clips of this class; scores of the fold leave the class out"

@@ -91,7 +91,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     ):
         kind = "group"
         what = (
-            "every clip counts as a recording of its own; if file names say otherwise,"
+            "every clip counts as a separate recording; if file names say otherwise,"
             f" add {quoted(f'GROUP={group}')}"
         )
     else:

@@ -95,7 +95,7 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     if only_numbers and propose_group(table) == LETTERED:
         recordings = stems.str.extract(LETTERED)[0].fillna(stems)
         takes_of = counted(recordings.nunique(), "source recording")
-        sentence = f"the names have takes of {takes_of}? GROUP={quote(LETTERED)}"
+        sentence = f"if names have takes of {takes_of}, add GROUP={quote(LETTERED)}"
         return NameField("source recording", LETTERED, recordings, sentence)
     if not likely:
         return None
@@ -104,11 +104,11 @@ def name_field(table: pd.DataFrame) -> NameField | None:
         names = [" ".join(name.split()) for name in sorted(field.value_of.unique())]
         number = counted(len(names), "value")
         described.append(f"{field.where} has {number} ({listed(names)})")
-    question = "speakers, sites, devices?"
+    case = "if they are speakers, sites or devices"
     if len(likely) > 1:
-        question = "which is the speaker, site or device?"
+        case = "if one of them is the speaker, site or device"
     groups = " or ".join(f"GROUP={quote(field.group)}" for field in likely)
-    sentence = f"{', '.join(described)}: {question} {groups}"
+    sentence = f"{', '.join(described)}: {case}, add {groups}"
     return NameField(likely[0].where, likely[0].group, likely[0].value_of, sentence)
 
 

@@ -172,7 +172,7 @@ def test_outputs_of_an_onnx_file_are_named_in_its_graph():
     write_network("net", output="both")
     assert embedded() == pytest.approx([0.4995, 0.999], abs=1e-4)
     write_network("net", output="mean")
-    with refused("its outputs are both, not mean: an inner one has to be named"):
+    with refused("its outputs are both, not mean: an inner tensor must be an output"):
         embedded()
 
 

@@ -33,8 +33,8 @@ DIGITS = [
 def test_speakers_of_digits_are_named_with_the_words_to_type():
     field = name_field(clips(DIGITS))
     assert field.sentence == (
-        "field 2 of the names has 3 values (george, lucas and theo): speakers, sites,"
-        " devices? GROUP='_(.*)_'"
+        "field 2 of the names has 3 values (george, lucas and theo): if they are"
+        " speakers, sites or devices, add GROUP='_(.*)_'"
     )
 
 
@@ -194,8 +194,7 @@ def test_of_two_fields_both_are_named_and_the_user_is_asked():
     field = name_field(clips(names).assign(label=[name[-1] for name in names]))
     assert field.sentence == (
         "field 2 of the names has 3 values (DFA, IEO and IOM), field 1 of the names"
-        " has 10 values (1001, 1002, 1003 and 7 more): which is the speaker, site or"
-        " device?"
-        " GROUP='_(.*)_' or GROUP='^([^_]+)'"
+        " has 10 values (1001, 1002, 1003 and 7 more): if one of them is the"
+        " speaker, site or device, add GROUP='_(.*)_' or GROUP='^([^_]+)'"
     )
     assert field.group == "_(.*)_"
