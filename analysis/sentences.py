@@ -258,16 +258,16 @@ def chance(f: Findings) -> str:
     if main.untested:
         return text
     text += (
-        " A configuration is clearly better than chance if p is below"
-        f" {LEVEL} in a one-sided sign-flip test of its lead by {f.unit}, corrected for"
-        f" the {counted(len(main.runs), 'configuration')}"
+        " A configuration is clearly better than chance if its 95 % interval is above"
+        f" chance and p is below {LEVEL} in a one-sided sign-flip test of its lead by"
+        f" {f.unit}, corrected for the {counted(len(main.runs), 'configuration')}"
     )
     if main.crossed:
         text += (
-            f"; the variance between {plural(f.group)} counts {TRAINING_VARIANCE} times"
-            " in it, because models share training clips"
+            f"; the test counts the variance between {plural(f.group)}"
+            f" {TRAINING_VARIANCE} times, because models share training clips"
         )
-    return f"{text}, and its 95 % interval is above chance."
+    return f"{text}."
 
 
 def numbers(f: Findings) -> str:
@@ -292,13 +292,11 @@ def numbers(f: Findings) -> str:
         )
     if tested(f):
         text = (
-            f"The {DIFFERENCE_INTERVAL} of a difference holds every value that the"
+            f"The {DIFFERENCE_INTERVAL} of a difference contains every value that the"
             " corrected sign-flip test does not reject"
         )
         if main.crossed:
-            text += (
-                f"; it counts the variance of training ({DIFFERENCE_VARIANCE} times)"
-            )
+            text += f"; it counts the variance of training {DIFFERENCE_VARIANCE} times"
         texts.append(f"{text}.")
     return " ".join(texts)
 
