@@ -69,7 +69,7 @@ def demo(options: DemoOptions) -> int:
     from featurestack.train.options import RunOptions
     from featurestack.train.training import execute
 
-    print("From nothing to a report, on sounds that are made here:", flush=True)
+    print("From nothing to a report on synthetic sounds:", flush=True)
     with step(options, "data", "data") as (given, tell):
         table = load(SourceOptions(**given)).table
         classes = counted(table["label"].nunique(), "class")
