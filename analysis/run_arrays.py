@@ -234,7 +234,7 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
                 " train its missing folds"
             )
         elif any(run.seeds == other.seeds for other in kept):
-            why = "its seed is there already"
+            why = "its seed is already counted"
         if why and run is not fullest:
             problems.append(
                 Problem(run.name, f"not counted together with {fullest.name}: {why}")

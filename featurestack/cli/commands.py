@@ -115,7 +115,7 @@ def run(
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
-WHOLE = "Files that were there before are whole"
+WHOLE = "Files that existed before are whole"
 UNFORESEEN = "the details are in"  # every such sentence has these words
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 READING = ("file", "path", "folder")  # variables that hold the path that is read

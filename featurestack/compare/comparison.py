@@ -302,8 +302,8 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
     shared = len(rows_index.intersection(index))
     if not len(rows_index) == len(index) == shared:
         raise RequestError(
-            f"{name} has other rows than labels: {len(rows_index)} and {len(index)}, of"
-            f" which {shared} have the same index"
+            f"{name} and labels have different rows: {len(rows_index)} and"
+            f" {len(index)}, of which {shared} have the same index"
         )
     assert isinstance(rows, PANDAS), "it has an index"
     return rows.loc[index]

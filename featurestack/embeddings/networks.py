@@ -209,7 +209,7 @@ def find_network(
         download(
             published.url,
             path,
-            other_ways=f"{path} may be put there by hand",
+            other_ways=f"{path} may be added by hand",
             check=lambda draft: check_hash(published.file, draft.read_bytes()),
             patient=patient,
         )
@@ -309,7 +309,7 @@ def fetch_absent(sample_rate: int) -> None:
         )
         find_network(YAMNET, fetch=True, patient=False)
     except RequestError as error:
-        tell(f"without YAMNet, which would bring {YAMNET_GAIN}: {error}")
+        tell(f"YAMNet is left out; it would bring {YAMNET_GAIN}: {error}")
 
 
 def network_of(channel: Channel) -> str:
@@ -337,7 +337,7 @@ def network_remarks() -> list[str]:
     for name in names():
         about = f"; {KNOWN[name].about}" if name in KNOWN else ""
         try:
-            lines.append(f"  {name}: there, {find_network(name)[0]}{about}")
+            lines.append(f"  {name}: in {find_network(name)[0]}{about}")
         except RequestError as lacking:
             lines.append(f"  {lacking}{about}")
     typed = make_command("network", f"NETWORK={RESNET}")
@@ -346,7 +346,7 @@ def network_remarks() -> list[str]:
         f" {typed} fetches"
     )
     if local := local_weights(RESNET):
-        where = f"imagenet@of=mel: there, {local}"
+        where = f"imagenet@of=mel: in {local}"
     lines.append(f"From another feature's map: {where}; {RESNET_ABOUT}")
     return lines
 

@@ -63,7 +63,7 @@ class Features(TransformerMixin, BaseEstimator):
         """Find the rate and the numbers' names; nothing is learned from the clips."""
         clips, cache = clips_in(X), self._opened()
         if not clips:
-            raise RequestError("Features: expected at least one clip, there is none")
+            raise RequestError("Features: expected at least one clip, got none")
         rate = self.sample_rate or common_rate([cache] if cache else clips)
         # rate, seconds and channel of what is computed
         self.audio_: tuple[int, float | None, int] = rate, None, 0

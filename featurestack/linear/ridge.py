@@ -258,9 +258,9 @@ def names_of_kernels(z: NDArray[np.floating]) -> list[str]:
     clips, numbers = z.shape
     if min(clips, numbers) > MOST:
         raise RequestError(
-            f"MODEL=ridge solves at most {MOST:,} training clips, or as many numbers of"
-            f" a clip, and there are {clips:,} and {numbers:,}: give fewer features, or"
-            " MODEL=linear"
+            f"MODEL=ridge takes at most {MOST:,} training clips, or as many numbers of"
+            f" a clip, and there are {clips:,} and {numbers:,}: give fewer features,"
+            " or MODEL=linear"
         )
     if clips > MOST:
         tell_once(f"ridge: above {MOST:,} training clips its kernel has no RBF")

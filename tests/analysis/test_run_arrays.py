@@ -59,7 +59,7 @@ def test_a_copy_of_a_run_is_no_further_seed(made_runs, tmp_path):
     shutil.copytree(run.folders[0].path, tmp_path / "made" / "kept")
     runs, problems = load_runs(find(tmp_path, "made"))
     assert [run.seeds for run in runs] == [(0,)]
-    text = "not counted together with kept: its seed is there already"
+    text = "not counted together with kept: its seed is already counted"
     assert [problem.text for problem in problems] == [text]
 
 

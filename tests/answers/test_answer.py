@@ -306,12 +306,12 @@ def test_yamnet_is_fetched_once_and_its_size_and_address_are_said_before(
             networks.fetch_absent(16_000)
             told = capsys.readouterr().err
             assert f"once: 4 MB from {url} to models/yamnet.tflite" in told
-            assert file.is_file() == ("without YAMNet, which would bring" not in told)
+            assert file.is_file() == ("YAMNet is left out; it would bring" not in told)
     assert file.read_bytes() == content
     networks.fetch_absent(16_000)  # it is here
     assert "once" not in capsys.readouterr().err
     file.unlink()
     networks.fetch_absent(16_000)  # no server answers
-    assert "without YAMNet, which would bring ESC-50" in capsys.readouterr().err
+    assert "YAMNet is left out; it would bring ESC-50" in capsys.readouterr().err
     networks.fetch_absent(4_000)  # it does not fit
     assert capsys.readouterr().err == ""

@@ -285,7 +285,7 @@ def test_networks_are_listed_with_what_they_need(models, monkeypatch):
     lines = networks.network_remarks()
     needed = "embedding@model=speech needs the package no-such-package: "
     assert any(line.startswith(f"  {needed}") for line in lines)
-    assert "  mine: there, models/mine.onnx" in lines
+    assert "  mine: in models/mine.onnx" in lines
 
 
 def write_card(name, rate):
@@ -312,7 +312,7 @@ def test_weights_in_models_are_listed_and_not_fetched(models, capsys):
     file = networks.FOLDER / "resnet18-stages123.pth"
     file.write_bytes(b"")
     networks.network(NetworkOptions())
-    assert f"there, models/{file.name}" in capsys.readouterr().out
+    assert f"in models/{file.name}" in capsys.readouterr().out
     networks.network(NetworkOptions(network="resnet18"))
     assert capsys.readouterr().out == f"models/{file.name}\n"
 

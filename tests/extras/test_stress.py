@@ -134,7 +134,7 @@ def test_missing_audio_and_answers_of_other_weights_are_said(unanswered_run):
 def test_a_clip_without_one_right_answer_and_a_file_are_refused(
     run, tmp_path, monkeypatch
 ):
-    with monkeypatch.context() as patched, refused("several labels a clip"):
+    with monkeypatch.context() as patched, refused("several labels per clip"):
         patched.setattr(RunFolder, "task", TASKS["tags"])
         measure_stress(options_of(run))
     bundle = tmp_path / "model.pt"

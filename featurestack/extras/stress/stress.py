@@ -94,8 +94,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     run = select_one(options.runs, options.run, dataset, data=options.data)
     if run.task.multilabel:
         raise RequestError(
-            f"{run.name} predicts several labels a clip: stress counts right answers,"
-            " and takes runs of one label"
+            f"{run.name} predicts several labels per clip, and stress needs one"
         )
     changes = read_stress(run)
     own = OwnFiles(run.path)
