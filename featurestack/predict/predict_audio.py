@@ -36,7 +36,7 @@ from featurestack.features_cache.clip_table import (
     originals,
     spans,
 )
-from featurestack.features_cache.datasets import is_cache
+from featurestack.features_cache.datasets import dataset_name, is_cache
 from featurestack.features_cache.index_file import read_index
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Info, Samples, Span
@@ -334,6 +334,13 @@ def labelled_clips(
 # ---- the command
 
 
+def folder_of(options: PredictOptions, dataset: str) -> Path:
+    """The folder of a prediction's files: OUT, or that of OUT's file, or in REPORTS."""
+    if out := options.out:
+        return out.parent if out.suffix in ENDINGS else out
+    return options.reports / dataset / dataset_name(str(options.audio))
+
+
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
     """Print a row for each answer: its place, then its most probable classes."""
     places = [name for name in ("file", "start", "end") if name in table]
@@ -408,27 +415,27 @@ def predict_clips(
     if ignored := no_effect(options, unused, "clips of one label"):
         tell(ignored)
     record = None
-    if options.out and not detecting:
-        if options.out.suffix not in ENDINGS:
-            raise RequestError(
-                f"OUT={options.out}: expected a file ending in .csv or .json"
-            )
+    if options.out and into_file:
         record = own_file(options.out, RECORD, "OUT=")
+    elif options.out and not (detecting or options.next):
+        raise RequestError(
+            f"OUT={options.out}: expected a file ending in .csv or .json"
+        )
     tell_model(model, files, options.data)
     if hop or detecting:
         table = predict_recordings(model, named, hop or model.window)
     else:
         table = predict_files(model, named).reset_index(names="file")
-    if options.next and len(table):
-        object_at(OPTIONS["next"])(options, model, files, table)
-    if detecting:
-        object_at(OPTIONS["check"])(options, model, files, table)
-        return int(table["file"].nunique() < len(files))
-    if len(table):
-        show(table, model.classes, tags=model.task.multilabel)
     if record and options.out:
         text = as_text(table, model.classes, options.out.suffix)
         record.write({options.out.name: text})
+    if options.next and len(table):
+        object_at(OPTIONS["next"])(options, model, table)
+    if detecting:
+        object_at(OPTIONS["check"])(options, model, files, table)
+        return int(table["file"].nunique() < len(files))
+    if len(table) and not options.next:
+        show(table, model.classes, tags=model.task.multilabel)
     return int(table["file"].nunique() < len(files))
 
 

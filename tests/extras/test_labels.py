@@ -1,15 +1,22 @@
 """The clips to label next, and the labels that a run contradicts."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from featurestack.analysis.report_jobs import analysis
 from featurestack.extras.labels import contradictions, first_to_label, write_next
+from featurestack.features_cache.index_file import read_index
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.options import PredictOptions
+from featurestack.predict.predict_audio import predict_audio
 from tests.refusal import refused
+from tests.train.sounds import RATE, sound
 
 # three clips of one recording, then two of another; two classes
 PROBABILITIES = np.array([[0.5, 0.5], [0.6, 0.4], [0.1, 0.9], [1, 0], [0.3, 0.7]])
@@ -26,8 +33,7 @@ def test_recordings_and_classes_take_turns_and_the_most_doubtful_clip_is_first()
 
 def next_rows(folder, windows, **given):
     """The rows of next.csv for windows of one second of the recordings field/*.wav."""
-    files = {f"{name}.wav": folder / "field" / f"{name}.wav" for name in "ab"}
-    paths = {name.removesuffix(".wav"): str(path) for name, path in files.items()}
+    paths = {name: str(folder / "field" / f"{name}.wav") for name in "ab"}
     model = SimpleNamespace(
         classes=["cat", "dog"],
         window=1.0,
@@ -36,7 +42,7 @@ def next_rows(folder, windows, **given):
     )
     table = windows.assign(file=windows["file"].map(paths))
     places = {"audio": folder / "field", "reports": folder / "reports"}
-    write_next(PredictOptions(**places, **given), model, files, table)
+    write_next(PredictOptions(**places, **given), model, table)
     return pd.read_csv(folder / "reports/pets/field/next.csv", keep_default_na=False)
 
 
@@ -53,7 +59,8 @@ def test_windows_in_next_do_not_overlap_and_alternate_between_recordings(
     tmp_path, windows, capsys
 ):
     rows = next_rows(tmp_path, windows, next=5)
-    assert rows["filename"].tolist() == ["a.wav", "b.wav", "a.wav", "b.wav", "a.wav"]
+    a, b = (str(tmp_path / "field" / name) for name in ("a.wav", "b.wav"))
+    assert rows["filename"].tolist() == [a, b, a, b, a]
     assert rows["start"].tolist() == [0, 0, 1, 1, 2]
     assert {*rows["label"]} == {""} and rows["likely"][0] == "cat"
     assert "5 rows to label" in capsys.readouterr().err
@@ -68,6 +75,41 @@ def test_a_table_with_labels_is_not_replaced(tmp_path, windows):
     with refused("was changed since, and is not replaced"):
         next_rows(tmp_path, windows, next=3)
     assert ",dog," in file.read_text()
+
+
+def test_the_filled_rows_join_the_datasets_table(
+    sounds_run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for folder, names in ("my", ("hiss", "tone")), ("field", ("tone", "hiss")):
+        Path(folder).mkdir()
+        for take, name in enumerate(names):
+            y = sound(name, take, seconds=1 if folder == "my" else 3)
+            soundfile.write(f"{folder}/{take}.wav", y, RATE)
+    options = PredictOptions(
+        audio=Path("field"), run=str(sounds_run.path), next=4, out=Path("out"), hop=0.5
+    )
+    assert not predict_audio(options) and not capsys.readouterr().out
+    rows = pd.read_csv("out/next.csv")
+    rows["label"], rows["train_only"] = rows["likely"], 1
+    own = pd.DataFrame({"filename": ["0.wav", "1.wav"], "label": ["hiss", "tone"]})
+    pd.concat([own, rows]).to_csv("my/my.csv", index=False)
+    asked = FeaturesCommand(dataset="my/my.csv", features="mel", jobs=1)
+    assert not extract_features(asked)
+    clips, _ = read_index(Path("data/my/features"))
+    assert len(clips) == 6 and len({*clips["path"]}) == 4
+    assert (clips["train_only"] == "1").sum() == 4
+
+
+def test_next_lies_beside_the_file_of_all_probabilities(sounds_run, tmp_path):
+    soundfile.write(tmp_path / "a.wav", sound("tone", 1), RATE)
+    given = {"audio": tmp_path / "a.wav", "run": str(sounds_run.path), "next": 1}
+    predict_audio(PredictOptions(out=tmp_path / "all.csv", **given))
+    assert (tmp_path / "all.csv").is_file() and (tmp_path / "next.csv").is_file()
+    (tmp_path / "out").mkdir()
+    with refused("next.csv was not written by this command.*give another OUT="):
+        predict_audio(PredictOptions(out=tmp_path / "out" / "next.csv", **given))
+    assert "likely" not in (tmp_path / "out" / "next.csv").read_text()
 
 
 def test_the_labels_that_are_contradicted_most_come_first():

@@ -9,7 +9,6 @@ whose labels are contradicted is too high: neither table changes which clips are
 """
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,13 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.clips import clip_audio
 from featurestack.analysis.page import Report, Section
+from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell
 from featurestack.compare.metrics import Floats, Ints
-from featurestack.features_cache.datasets import dataset_name
 from featurestack.predict.options import PredictOptions
+from featurestack.predict.predict_audio import folder_of
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -58,28 +58,23 @@ def first_to_label(
     return order[np.lexsort(turns)]
 
 
-def write_next(
-    options: PredictOptions,
-    model: "Model",
-    files: Mapping[str, Path],
-    table: pd.DataFrame,
-) -> None:
-    """Write <reports>/<dataset>/<AUDIO's name>/next.csv: NEXT of the files, or of the
-    windows that do not overlap.
+def write_next(options: PredictOptions, model: "Model", table: pd.DataFrame) -> None:
+    """Write next.csv: NEXT of the files, or of the windows that do not overlap, with
+    the paths that a dataset's table has.
     """
-    folder = options.reports / model.config.dataset / dataset_name(str(options.audio))
+    folder = folder_of(options, model.config.dataset)
     own = OwnFiles(folder, RECORD)
-    own.require(NEXT, "REPORTS=")
+    own.require(NEXT, "OUT=")
     if "start" in table:
         step = math.ceil(model.window / (options.hop or model.window / 4))
         table = table[table.groupby("file").cumcount() % step == 0]
     probabilities = table[model.classes].to_numpy(float)
     files_of, tags = table["file"].to_numpy(), model.task.multilabel
     order = first_to_label(probabilities, files_of, tags=tags)[: options.next]
-    names = {str(path): name for name, path in files.items()}
     rows = table[["file", *table.columns.intersection(["start", "end"])]].iloc[order]
     likely = np.array(model.classes)[probabilities[order].argmax(axis=1)]
-    rows = rows.assign(file=rows["file"].map(names), label="", likely=likely)
+    paths = [str(without_dots(Path(file))) for file in rows["file"]]
+    rows = rows.assign(file=paths, label="", likely=likely)
     rows["probability"] = probabilities[order].max(axis=1).round(4)
     rows = rows.rename(columns={"file": "filename"})
     own.write({NEXT: rows.to_csv(index=False, lineterminator="\n")})

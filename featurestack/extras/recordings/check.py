@@ -1,10 +1,11 @@
 """`predict CHECK=100`: detections, or windows, to listen to, and their precision.
 
 The folder `check` in OUT contains the sounds, index.html, which plays them and saves
-answers, the table check.csv, and check.md, the facts for the statement. Columns of the
-table: `predicted`, whether a row is above the threshold of its class; `above`, the
-lower end of its range of scores; `detections`, the number of rows in this range that
-are, like it, predicted or not predicted.
+answers, the table check.csv, and <id>.md, the facts for the statement, which stay when
+another check replaces the rest. Columns of the table: `predicted`, whether a row is
+above the threshold of its class; `above`, the lower end of its range of scores;
+`detections`, the number of rows in this range that are, like it, predicted or not
+predicted; `facts`, the path of the facts.
 
 Detections chosen by a user would flatter the model, so they are drawn at random, also
 below the thresholds, since a lower one may keep the promise. All ranges are drawn from
@@ -30,7 +31,7 @@ from featurestack.base import VERSION
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.own_files import NO_DATA, OwnFiles, own_file
-from featurestack.base.quantities import counted, duration, percent
+from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.shell import make_command
 from featurestack.base.table_files import cell_number, read_table
 from featurestack.base.terminal import tell, text_table
@@ -44,12 +45,12 @@ from featurestack.compare.significance import (
 )
 from featurestack.pipeline import audio
 from featurestack.predict.options import PredictOptions, same_words
+from featurestack.predict.predict_audio import trained_clips
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
-TABLE, PAGE, FACTS = "check.csv", "index.html", "check.md"
-STATEMENT = "statement.md"
+TABLE, PAGE, STATEMENT = "check.csv", "index.html", "statement.md"
 CONTEXT = 0.4, 1.0  # seconds around a detection: twice its length within this range
 RANGES = 10  # most parts of the scores
 STEP = 0.001  # of a threshold
@@ -145,15 +146,18 @@ def write_check(
         cards.append(card | {"sound": wav})
     table.insert(0, "sound", [*content])
     table["predicted"] = table["predicted"].map({True: "yes", False: "no"})
-    table = table.assign(page=str((own.folder / PAGE).resolve()), correct="")
+    about = facts_of(every, unit, files, seconds, model, options)
+    check = digest([about, table.to_csv()])
+    facts = own.folder.resolve() / f"{check}.md"
+    table = table.assign(facts=str(facts), correct="")
     text = table.to_csv(index=False, lineterminator="\n")
     stem = re.sub(r"[^\w.]+", "-", out.resolve().name).strip("-.")
-    saved = f"{stem}-{len(table)}-answers.csv"
+    saved = f"{stem}-{len(table)}-{check}-answers.csv"
     command = make_command("predict", f"CHECKED=~/Downloads/{saved}")
     values = {"text": text, "saved": saved, "command": command, "unit": unit}
     content[PAGE] = render("check.html", cards=cards, **values)
-    content |= {TABLE: text, FACTS: facts_of(every, unit, seconds, model, options)}
-    own.write(content)
+    own.write(content | {TABLE: text, facts.name: about})
+    own.keep(name for name in own.hashes if name.endswith(facts.suffix))
     own.remove_others()
     tell(
         f"{own.folder / PAGE}: {counted(len(table), 'sound')} to listen to; the browser"
@@ -166,6 +170,7 @@ def write_check(
 def facts_of(
     every: pd.DataFrame,
     unit: str,
+    files: Mapping[str, Path],
     seconds: Mapping[str, float],
     model: "Model",
     options: PredictOptions,
@@ -176,10 +181,19 @@ def facts_of(
         groups = model.run.predictions()["group"]
         trained = counted(groups.nunique(), "recording")
     above = int(every["predicted"].sum())
+    known = trained_clips(model.config.dataset, options.data, files)
+    remarks = {
+        "could not be read": sorted(files.keys() - seconds.keys()),
+        "not new, the model was trained on them": [*known],
+    }
+    recordings = f"{counted(len(seconds), 'recording')} in {options.audio}"
+    recordings += f", {duration(sum(seconds.values()))}"
+    for remark, names in remarks.items():
+        if names:
+            recordings += f"; {remark}: {len(names)} of {len(files)} ({listed(names)})"
     return f"""* **Question**: what share of the {unit}s in these recordings is right?
 * **Model**: {model.title}; trained on {trained} of {model.config.dataset}
-* **Recordings**: {counted(len(seconds), "recording")} in {options.audio},
-  {duration(sum(seconds.values()))}
+* **Recordings**: {recordings}
 * **Threshold**: {options.threshold or "the run's own, or 0.5"}
 * **Sample**: drawn at random (seed 0), in turn from each range of the score, from
   {above:,} {unit}s above the thresholds and {len(every) - above:,} above half of them
@@ -193,7 +207,9 @@ def facts_of(
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """A table of answers with predicted and correct as numbers, and `weighted`."""
+    """A table of one check's answers with predicted and correct as numbers, and
+    `weighted`.
+    """
     if not file.exists():
         raise RequestError(
             f"{file} does not exist: save the table on the page of the check, or give"
@@ -202,7 +218,15 @@ def read_checked(file: Path) -> pd.DataFrame:
     readers: dict[str, Callable[[str], float | None]]
     readers = dict.fromkeys(("above", "detections"), cell_number)
     readers |= dict.fromkeys(("predicted", "correct"), WORDS.get)
-    table = read_table(file, ["recording", "label", "page", *readers])
+    table = read_table(file, ["sound", "recording", "facts", *readers])
+    others, again = table.drop_duplicates("facts")[1:], table["sound"].duplicated()
+    for wrong, reason in (
+        (others, "is of another check than the first row"),
+        (table[again], "has the same sound as an earlier row"),
+    ):
+        if len(wrong):
+            line = wrong.index[0]
+            raise RequestError(f"{file}, line {line}: this row {reason}; remove it")
     for column, value in readers.items():
         cells = [value(cell.strip().lower()) for cell in table[column]]
         if None in cells:
@@ -313,8 +337,9 @@ def tell_checked(options: PredictOptions) -> int:
         )
     table = text_table(cells, heads)
     print(number, table, result, sep="\n")
-    facts = Path(checks["page"].iloc[0]).with_name(FACTS)
+    facts = Path(checks["facts"].iloc[0])
     about = facts.read_text("utf-8") if facts.is_file() else "* **Model**: not known\n"
+    about += f"* **Check**: {facts.stem}\n"
     text = f"""# Precision by ear, {date.today()}
 
 {about}* **Checks**: {number} (unsure counts as wrong)
@@ -327,7 +352,10 @@ def tell_checked(options: PredictOptions) -> int:
 {table}
 ```
 """
-    own = own_file(file.with_name(STATEMENT), ".statement.json", "CHECKED=")
+    statement = file.with_name(STATEMENT)
+    own = own_file(statement, ".statement.json", "CHECKED=")
+    if statement.exists() and about not in statement.read_text("utf-8"):
+        raise RequestError(f"{statement} is of another check and is kept: rename it")
     own.write({STATEMENT: text})
-    print(f"{file.with_name(STATEMENT)}: the result to sign")
+    print(f"{statement}: the result to sign")
     return 0

@@ -22,8 +22,8 @@ from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell, text_table
 from featurestack.extras.recordings import DETECTED
 from featurestack.extras.recordings.check import write_check
-from featurestack.features_cache.datasets import dataset_name
 from featurestack.predict.options import PredictOptions, class_thresholds
+from featurestack.predict.predict_audio import folder_of
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -81,8 +81,7 @@ def write_detections(
     windows = windows.assign(file=windows["file"].map(name_of))
     usual = dict.fromkeys(model.classes, 0.5) | model.thresholds
     thresholds = class_thresholds(options.threshold, model.classes, usual)
-    folder = options.reports / model.config.dataset / dataset_name(str(options.audio))
-    folder = options.out or folder
+    folder = folder_of(options, model.config.dataset)
     merged = bool(options.threshold)
     every = candidates(windows, thresholds, merged=merged)
     if merged:

@@ -4,6 +4,7 @@ A check by ear says their precision.
 """
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,8 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(
     file, checks = answered(recordings_run, threshold="0.5", check=12, out=out)
     page = (out / "check" / "index.html").read_text("utf-8")
     assert all((out / "check" / sound).is_file() for sound in checks["sound"])
-    assert "~/Downloads/checked-12-answers.csv" in page
+    check = Path(checks["facts"][0]).stem
+    assert f"~/Downloads/checked-12-{check}-answers.csv" in page
     assert "yes" in {*checks["predicted"]} and len(checks) == 12
     capsys.readouterr()
     assert ask(recordings_run, audio=None, checked=file, promise=0.5) == 0
@@ -176,18 +178,62 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(
         "RUN=",
     ):
         assert text in statement, text
-    assert (
-        ask(recordings_run, audio=None, checked=file) == 0
-    )  # it is ours, and replaced
+    # it is ours, and replaced
+    assert ask(recordings_run, audio=None, checked=file) == 0
     (out / "statement.md").write_text("mine")
     with refused("statement.md was not written by this command"):
         ask(recordings_run, audio=None, checked=file)
 
 
+def test_a_statement_is_about_the_check_of_its_answers(recordings_run):
+    out = recordings_run / "twice"
+    first, checks = answered(recordings_run, threshold="0.5", check=12, out=out)
+    (recordings_run / "first").mkdir()
+    first = first.rename(recordings_run / "first" / first.name)
+    second, others = answered(recordings_run, threshold="0.6", check=10, out=out)
+    ask(recordings_run, audio=None, checked=first)
+    statement = first.with_name("statement.md").read_text("utf-8")
+    assert "**Threshold**: 0.5" in statement and "CHECK=12" in statement
+    ask(recordings_run, audio=None, checked=second)
+    assert "CHECK=10" in second.with_name("statement.md").read_text("utf-8")
+    others.to_csv(first, index=False)  # their statement is not that of the others
+    with refused("statement.md is of another check and is kept: rename it"):
+        ask(recordings_run, audio=None, checked=first)
+    assert first.with_name("statement.md").read_text("utf-8") == statement
+    pd.concat([others, checks]).to_csv(first, index=False)
+    with refused("answers.csv, line 12: this row is of another check than the first"):
+        ask(recordings_run, audio=None, checked=first)
+    pd.concat([checks, checks]).to_csv(first, index=False)
+    with refused("answers.csv, line 14: this row has the same sound as an earlier"):
+        ask(recordings_run, audio=None, checked=first)
+    shutil.rmtree(out / "check")
+    first.with_name("statement.md").unlink()
+    checks.to_csv(first, index=False)
+    ask(recordings_run, audio=None, checked=first)
+    statement = first.with_name("statement.md").read_text("utf-8")
+    assert "**Model**: not known" in statement and "12 checks" in statement
+
+
+def test_a_statement_names_recordings_that_were_not_new_or_not_read(recordings_run):
+    mixed = shutil.copytree(recordings_run / "new", recordings_run / "mixed")
+    shutil.copy(recordings_run / "audio" / "r0.wav", mixed)
+    (mixed / "junk.wav").write_text("no sound")
+    out = recordings_run / "mixed out"
+    ask(recordings_run, audio=mixed, threshold="0.5", check=12, out=out)
+    checks = pd.read_csv(out / "check" / "check.csv", keep_default_na=False)
+    facts = Path(checks["facts"][0]).read_text("utf-8")
+    for text in (
+        f"3 recordings in {mixed}, 21 s; ",
+        "; could not be read: 1 of 4 (junk.wav)",
+        "; not new, the model was trained on them: 1 of 4 (r0.wav)",
+    ):
+        assert text in facts, text
+
+
 def test_windows_are_checked_by_themselves_without_a_threshold(recordings_run):
     _, checks = answered(recordings_run, check=10, out=recordings_run / "windows")
     assert (checks["end"] - checks["start"]).to_numpy() == pytest.approx(0.25, abs=1e-3)
-    facts = (recordings_run / "windows" / "check" / "check.md").read_text()
+    facts = Path(checks["facts"][0]).read_text()
     assert "what share of the windows in these recordings" in facts
     assert not (recordings_run / "windows" / "detections.csv").exists()
 
@@ -251,8 +297,8 @@ def test_a_range_without_an_answer_ends_what_is_known(tmp_path):
     table = pd.DataFrame(
         {
             "recording": [*"abcd"],
-            "label": "x",
-            "page": "old/index.html",
+            "sound": [*"abcd"],
+            "facts": "old/check/1.md",
             "above": [0.2, 0.2, 0.6, 0.6],
             "detections": 10,
             "predicted": "yes",
@@ -265,8 +311,9 @@ def test_a_range_without_an_answer_ends_what_is_known(tmp_path):
 
 
 def test_a_promise_needs_seven_recordings(tmp_path, capsys):
-    table = pd.DataFrame({"recording": [*"abcdefgh"] * 10, "label": "x", "above": 0.5})
-    table = table.assign(detections=900, predicted="yes", correct="yes", page="x")
+    table = pd.DataFrame({"recording": [*"abcdefgh"] * 10, "sound": range(80)})
+    table = table.assign(above=0.5, detections=900, predicted="yes", facts="1.md")
+    table["correct"] = "yes"
     for recordings, words in ((6, "6 recordings are too few"), (8, "the thresholds")):
         some = table[table["recording"].isin([*"abcdefgh"[:recordings]])]
         some.to_csv(tmp_path / "t.csv", index=False)
