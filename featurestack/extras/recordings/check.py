@@ -339,10 +339,10 @@ def tell_checked(options: PredictOptions) -> int:
     print(number, table, result, sep="\n")
     facts = Path(checks["facts"].iloc[0])
     about = facts.read_text("utf-8") if facts.is_file() else "* **Model**: not known\n"
-    about += f"* **Check**: {facts.stem}\n"
+    check = f"* **Check**: {facts.stem}\n"
     text = f"""# Precision by ear, {date.today()}
 
-{about}* **Checks**: {number} (unsure counts as wrong)
+{about}{check}* **Checks**: {number} (unsure counts as wrong)
 * **Result**: {result}
 * **Interval**: 95 %, from the variance between recordings; each check represents all
   detections in its range of scores
@@ -354,7 +354,7 @@ def tell_checked(options: PredictOptions) -> int:
 """
     statement = file.with_name(STATEMENT)
     own = own_file(statement, ".statement.json", "CHECKED=")
-    if statement.exists() and about not in statement.read_text("utf-8"):
+    if statement.exists() and check not in statement.read_text("utf-8"):
         raise RequestError(f"{statement} is of another check and is kept: rename it")
     own.write({STATEMENT: text})
     print(f"{statement}: the result to sign")

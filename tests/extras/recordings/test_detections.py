@@ -207,7 +207,6 @@ def test_a_statement_is_about_the_check_of_its_answers(recordings_run):
     with refused("answers.csv, line 14: this row has the same sound as an earlier"):
         ask(recordings_run, audio=None, checked=first)
     shutil.rmtree(out / "check")
-    first.with_name("statement.md").unlink()
     checks.to_csv(first, index=False)
     ask(recordings_run, audio=None, checked=first)
     statement = first.with_name("statement.md").read_text("utf-8")
