@@ -231,12 +231,12 @@ def lock(folder: Path, name: str) -> Lock:
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     """(N,) a hash of each clip's id, source content and window."""
-    places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
-    windows = clips["clip_id"] + "\0" + places
-    ids = clips["clip_id"].where(clips["end"] == 0, windows)
-    pairs = zip(ids, clips["source_hash"])
-    hashes = (_hash("\0".join(words)) for words in pairs)
-    return np.fromiter(hashes, np.uint64, len(clips))
+    columns = (clips[name].tolist() for name in ("clip_id", "start", "end"))
+    hashes = []
+    for clip, start, end, content in zip(*columns, clips["source_hash"].tolist()):
+        window = [repr(start), repr(end)] if end else []
+        hashes.append(_hash("\0".join([clip, *window, content])))
+    return np.array(hashes, np.uint64)
 
 
 def as_text(parameters: Mapping[str, object]) -> str:

@@ -118,6 +118,7 @@ CLIP = {"clip_id": "a", "source_hash": "00ff"}
 FEATURE = {"feature": "mel", "parameters": {"n_mels": 128}, "code_version": 1}
 FEATURE |= {"dtype": "float16", "sample_rate": 44100, "samples": 220500}
 KNOWN = 715762560  # another number would outdate all caches
+KNOWN_WINDOW = 3250965781  # of a part of a file
 
 
 def fingerprint(**change):
@@ -137,6 +138,14 @@ def test_everything_that_values_depend_on_is_covered():
         changes.append({name: other})
     found = {fingerprint(), *(fingerprint(**change) for change in changes)}
     assert KNOWN in found and len(found) == 1 + len(changes)
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_a_window_keeps_its_fingerprint_however_pandas_stores_text(storage):
+    if storage == "pyarrow":
+        pytest.importorskip("pyarrow")
+    with pd.option_context("mode.string_storage", storage):
+        assert fingerprint(start=0.5, end=1.0) == KNOWN_WINDOW
 
 
 def test_a_fingerprint_is_never_zero_and_spreads_evenly():
