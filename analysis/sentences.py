@@ -219,10 +219,11 @@ def perfect_scores(run: Run) -> Floats:
 
 
 def lowest_classes(f: Findings) -> tuple[str, str]:
-    """`Lowest recall`, and the classes that have it; no classes if all are perfect."""
+    """`Lowest recall`, and the classes that have it; no classes if all are perfect. If
+    some cannot reach 1, those that are furthest below what they can reach.
+    """
     main, best = ranking_of(f), f.best.run
     heading = main.metric.class_heading
-    label = f"Lowest {heading if heading.isupper() else heading.lower()}"
     report = f.tables[f"{best.name}.classes"][:-1].query("support > 0")
     scores = report.set_index("class")[main.metric.class_score]
     order = pd.Series(perfect_scores(best), best.classes)
@@ -234,6 +235,11 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
         f"{f'“{name}”' if name[:1].isdigit() else name} {percent(scores[name])} %"
         for name in hardest.index
     ]
+    label = f"Lowest {heading if heading.isupper() else heading.lower()}"
+    if (most[hardest.index] < PERFECT).any():
+        label = f"{heading} furthest below the highest possible"
+        reached = zip(named, most[hardest.index])
+        named = [f"{text} of {percent(possible)} %" for text, possible in reached]
     if len(named) > MOST_NAMED:
         named[MOST_NAMED:] = ["…"]
     return label, ", ".join(named)

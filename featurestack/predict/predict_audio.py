@@ -270,7 +270,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         raise RequestError(f"no file of {other.name} can be read")
     parts = [] if has_windows(table) else ["start", "end"]
     answered = table.loc[answers.index].drop(columns=["path", *parts])
-    answered["fold"] = answered["fold"].astype(str)
+    answered["fold"] = "1"  # one model predicts all of them
     predictions = ImportedPredictions(
         answered.reset_index(drop=True),
         answers[run.classes].reset_index(drop=True),
@@ -327,7 +327,7 @@ def labelled_clips(
             f"{counted(int(seen.sum()), 'clip')} left out: the run was trained on their"
             " files"
         )
-    columns = ["clip_id", "group", "fold", "path", "start", "end", "target"]
+    columns = ["clip_id", "group", "path", "start", "end", "target"]
     return kept.loc[~seen, columns], tuple(remarks)
 
 
