@@ -139,12 +139,8 @@ def recommended(f: Findings) -> str:
 def classified(f: Findings) -> str:
     """`Cross-validation classified 96.2 % of 80 clips correctly`."""
     run, main = f.best.run, ranking_of(f)
-    score = percent(f.best.score.value)
-    if f.score != ACCURACY.title:
-        return f"Its {f.score} on {counted(len(run.clip_ids), 'clip')} is {score} %"
-    clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}"
-    if run.imported:
-        return f"The predictions are right for {clips}"
+    score, clips = percent(f.best.score.value), counted(len(run.clip_ids), "clip")
+    of_accuracy = f.score == ACCURACY.title
     tested, protocol = len(main.folds), len(run.config.folds)
     what = "Cross-validation"
     if tested < protocol or protocol == 1:
@@ -154,7 +150,13 @@ def classified(f: Findings) -> str:
             f"In {what[0].lower()}{what[1:]}, {run.model} with features chosen without"
             " the tested clips"
         )
-    return f"{what} classified {clips} correctly"
+        if not of_accuracy:
+            return f"{what} reached {score} % {f.score} on {clips}"
+    if not of_accuracy:
+        return f"Its {f.score} on {clips} is {score} %"
+    if run.imported:
+        return f"The predictions are right for {score} % of {clips}"
+    return f"{what} classified {score} % of {clips} correctly"
 
 
 def facts(f: Findings) -> dict[str, str]:

@@ -36,6 +36,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
 from featurestack.compare.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
@@ -113,10 +114,12 @@ class Fits:
     def fit(self, features: str, train: Positions) -> ridge.RidgeModel:
         names = features.split("+")
         blocks = [width for name in names for width in self.blocks[name]]
-        groups = self.plan.cache.clips["group"].to_numpy()[train]
+        clips = self.plan.cache.clips.iloc[train]
+        groups = clips["group"].to_numpy()
+        chosen_on = clips.index.isin(originals(clips).index)
         classes, targets = len(self.plan.names), self.plan.targets[train]
         x = self.x(features, train)
-        return ridge.fit(x, targets, classes, blocks, groups, overwrite=True)
+        return ridge.fit(x, targets, classes, blocks, groups, chosen_on, overwrite=True)
 
     def answer(self, features: str, part: Part) -> Numbers:
         """(n, K) the logits of a part's clips; without a feature, or if the training

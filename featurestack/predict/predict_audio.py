@@ -29,7 +29,12 @@ from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.metrics import within_classes
-from featurestack.features_cache.cache import cache_of, find_cache, verify_cache
+from featurestack.features_cache.cache import (
+    Cache,
+    cache_of,
+    find_cache,
+    verify_cache,
+)
 from featurestack.features_cache.clip_table import (
     by_label,
     has_windows,
@@ -44,9 +49,11 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
+from featurestack.results.config import RunConfig
 from featurestack.results.imported import ImportedPredictions, write_imported
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
+from featurestack.results.same_run import is_of_today
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -91,11 +98,24 @@ def trained_clips(
     return trained
 
 
+def changed_since(config: RunConfig, data: Path) -> str:
+    """A sentence if a run's dataset has changed since it was trained; else ''."""
+    cache = data / config.dataset / "features"
+    if not is_cache(cache) or is_of_today(config, Cache(cache)):
+        return ""
+    return (
+        f"{config.dataset} has changed since the run was trained: some of these files"
+        " may have trained it"
+    )
+
+
 def tell_model(model: "Model", files: Mapping[str, Path], data: Path) -> None:
     """Say which model answers, and which of the files it was trained on."""
     tell(f"predicted by {model.title}")
     trained = trained_clips(model.config.dataset, data, files)
-    if trained:
+    if changed := changed_since(model.config, data):
+        tell(changed)
+    elif trained:
         name, clip = next(iter(trained.items()))
         share = f"{len(trained)} of {counted(len(files), 'file')}"
         tell(
@@ -327,6 +347,8 @@ def labelled_clips(
             f"{counted(int(seen.sum()), 'clip')} left out: the run was trained on their"
             " files"
         )
+    if changed := changed_since(run.config, data):
+        remarks.append(changed)
     columns = ["clip_id", "group", "path", "start", "end", "target"]
     return kept.loc[~seen, columns], tuple(remarks)
 

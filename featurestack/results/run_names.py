@@ -28,12 +28,16 @@ def select(
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
     blanks. `last` and prefixes choose among the runs of today's data in `data`, if
-    there are any. If `predicting`, `last` prefers runs with weights; the run of an
-    answer has none.
+    there are any. If `predicting`, they choose among runs with weights, which an answer
+    and imported predictions lack.
     """
     runs_by_name = {
         f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)
     }
+    able = {}
+    if predicting:
+        able = {key: run for key, run in runs_by_name.items() if has_weights(run)}
+    able = able or runs_by_name
     words = unquoted(names)
     if names in runs_by_name or is_file(f"{names}/run.json"):
         words = [names]
@@ -44,7 +48,8 @@ def select(
     chosen = {}
     for word in words:
         if word == "last" and runs_by_name:
-            run = last_run(list(current_runs(runs_by_name, data).values()), predicting)
+            current = current_runs(able, data).values()
+            run = max(current, key=lambda run: (run.path / "run.json").stat().st_mtime)
         elif is_file(f"{word}/run.json"):
             run = RunFolder(Path(word))
         elif not runs_by_name:
@@ -57,7 +62,8 @@ def select(
             place = Path(runs, dataset)
             raise RequestError(f"RUN={word}: no run folder in {place}: train one first")
         else:
-            run = fitting(word, runs_by_name, data)
+            named = any(f"/{key}".endswith(f"/{word}") for key in runs_by_name)
+            run = fitting(word, runs_by_name if named else able, data)
         chosen[run.path.resolve()] = run
     for run in of_other_data([*chosen.values()], data):
         tell_once(
@@ -83,17 +89,10 @@ def with_seeds(
     return list(kept.values())
 
 
-def last_run(runs: Sequence[RunFolder], predicting: bool) -> RunFolder:
-    """The run whose run.json was written last; if `predicting`, among those that have
-    the weights of a finished fold.
-    """
-    able = []
-    for run in runs:
-        weights = run.path.glob("fold*/last.pt")
-        if any((file.parent / PREDICTIONS_FILE).is_file() for file in weights):
-            able.append(run)
-    chosen = (able if predicting else []) or runs
-    return max(chosen, key=lambda run: (run.path / "run.json").stat().st_mtime)
+def has_weights(run: RunFolder) -> bool:
+    """Whether a run has the weights of a finished fold."""
+    weights = run.path.glob("fold*/last.pt")
+    return any((file.parent / PREDICTIONS_FILE).is_file() for file in weights)
 
 
 def current_runs(

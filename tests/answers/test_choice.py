@@ -108,15 +108,22 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
     assert plain == other
 
 
-def test_a_single_features_map_is_the_measure_of_its_run(tmp_path):
+@pytest.mark.parametrize("only_trained", [0, 20])
+def test_a_single_features_map_is_the_measure_of_its_run(tmp_path, only_trained):
     """The mean of the folds' own mAP is higher where a class is rare."""
     rng = np.random.default_rng(0)
     label = np.where(rng.random(60) < 0.2, "common;rare", "common")
     label[::4] = ""
     ids = [f"clip{place}" for place in range(60)]
     table = {"clip_id": ids, "label": label, "fold": np.arange(60) % 5 + 1}
+    values = rng.normal(size=(60, 4))
+    table |= {
+        "group": ids,
+        "train_only": [""] * (60 - only_trained) + ["1"] * only_trained,
+    }
+    values[60 - only_trained :] *= 9  # they are no part of means and deviations
     external.create_cache(tmp_path / "d", table)
-    external.write_feature(tmp_path / "d", "f0", rng.normal(size=(60, 4)), ids)
+    external.write_feature(tmp_path / "d", "f0", values, ids)
     score = scores_of(tmp_path / "d", tmp_path, ["f0"]).of("f0", None)
     given = {"dataset": str(tmp_path / "d"), "runs": tmp_path, "model": "ridge"}
     execute(RunOptions(**given, features="f0"))

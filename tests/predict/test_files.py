@@ -112,6 +112,7 @@ def test_new_clips_of_known_classes_are_scored(
     assert right(written(tmp_path)) == 0.0
     assert score_on(rows) == 0
     assert right(written(tmp_path)) == 1.0
+    assert written(tmp_path).finished == [1]  # one model predicts all of them
     assert "test accuracy 100.0 %" in capsys.readouterr().out
 
 

@@ -94,6 +94,8 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
         other.fold(1).mkdir(exist_ok=True)
         (other.fold(1) / name).touch()
     assert run_names.select_one(runs, "last") == other
+    with refused("unknown run 'mfcc-resnet'. Known: mel-cnn8"):
+        run_names.select_one(runs, "mfcc-resnet", predicting=True)
     assert run_names.select(runs, "last") == [last]
     assert run_names.select(runs / "elsewhere", str(other.path)) == [other]
     quoted = f"'{last}' {other}"  # as `run=[last, other]` is written in Python

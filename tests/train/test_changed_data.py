@@ -22,6 +22,7 @@ from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
+from featurestack.predict.predict_audio import changed_since
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
 from featurestack.results.run_names import select
@@ -138,6 +139,21 @@ def test_without_its_feature_a_run_is_known_by_its_clips(trained_run, tmp_path, 
     assert is_of_today(trained_run.config, Cache(folder)) == (not column)
 
 
+def test_a_run_of_a_feature_that_lacks_added_clips_is_of_other_data(options, tmp_path):
+    folder = tmp_path / "grown"
+    few = clip_table()[clip_table()["group"] != clip_table()["group"][0]]
+    fill(folder, few, "mel chroma")
+    given = change(options, dataset=str(folder), model="linear", runs=tmp_path / "r")
+    old = [run_with(given, features=name) for name in ("mel", "chroma")]
+    assert of_today(old, Cache(folder)) == old
+    stale = (folder / "chroma.h5").read_bytes()
+    shutil.rmtree(folder)
+    fill(folder, clip_table(), "mel chroma")
+    assert of_today(old, Cache(folder)) == []
+    (folder / "chroma.h5").write_bytes(stale)  # `features` computed mel alone
+    assert of_today(old, Cache(folder)) == []
+
+
 def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     shrunk_cache, tmp_path, monkeypatch, capsys
 ):
@@ -150,6 +166,8 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     # both runs are of the cache that was copied
     assert list_runs(ListOptions(runs=shrunk_cache.runs, **given)) == 0
     assert "older, " not in capsys.readouterr().out
+    assert "may have trained it" in changed_since(old.config, **given)
+    assert changed_since(new.config, **given) == ""
     shutil.rmtree(shrunk_cache.dataset)
     assert list_runs(ListOptions(runs=shrunk_cache.runs, **given)) == 0
     listed = capsys.readouterr().out.splitlines()
