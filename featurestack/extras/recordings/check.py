@@ -45,7 +45,7 @@ from featurestack.compare.significance import (
 )
 from featurestack.pipeline import audio
 from featurestack.predict.options import PredictOptions, same_words
-from featurestack.predict.predict_audio import trained_clips
+from featurestack.predict.predict_audio import changed_since, trained_clips
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -188,9 +188,14 @@ def facts_of(
     }
     recordings = f"{counted(len(seconds), 'recording')} in {options.audio}"
     recordings += f", {duration(sum(seconds.values()))}"
+    times = [files[name].stat().st_mtime for name in seconds]
+    first, last = (date.fromtimestamp(end(times)).isoformat() for end in (min, max))
+    recordings += f", files of {first}" + (f" to {last}" if last > first else "")
     for remark, names in remarks.items():
         if names:
             recordings += f"; {remark}: {len(names)} of {len(files)} ({listed(names)})"
+    if changed := changed_since(model.config, options.data):
+        recordings += f"; {changed}"
     return f"""* **Question**: what share of the {unit}s in these recordings is right?
 * **Model**: {model.title}; trained on {trained} of {model.config.dataset}
 * **Recordings**: {recordings}

@@ -3,6 +3,7 @@
 A check by ear says their precision.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -217,12 +218,14 @@ def test_a_statement_names_recordings_that_were_not_new_or_not_read(recordings_r
     mixed = shutil.copytree(recordings_run / "new", recordings_run / "mixed")
     shutil.copy(recordings_run / "audio" / "r0.wav", mixed)
     (mixed / "junk.wav").write_text("no sound")
+    for name, day in {"r0.wav": 20_000, "r6.wav": 20_002, "r7.wav": 20_001}.items():
+        os.utime(mixed / name, (day * 86_400 + 43_200,) * 2)
     out = recordings_run / "mixed out"
     ask(recordings_run, audio=mixed, threshold="0.5", check=12, out=out)
     checks = pd.read_csv(out / "check" / "check.csv", keep_default_na=False)
     facts = Path(checks["facts"][0]).read_text("utf-8")
     for text in (
-        f"3 recordings in {mixed}, 21 s; ",
+        f"3 recordings in {mixed}, 21 s, files of 2024-10-04 to 2024-10-06; ",
         "; could not be read: 1 of 4 (junk.wav)",
         "; not new, the model was trained on them: 1 of 4 (r0.wav)",
     ):
