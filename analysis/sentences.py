@@ -98,7 +98,8 @@ def headline(f: Findings, *, advised: bool = True) -> str:
         # if only the cache is damaged, its line says so
         damaged = {p.run for p in f.problems if p.kind == "damaged"} - {"cache"}
         if not damaged:
-            return "No run has been trained yet."
+            today = " on today's data" if "W6" in f.warnings else ""
+            return f"No run has been trained{today} yet."
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
     use, several = recommended(f), len(f.ranked) > 1 and not f.is_answer

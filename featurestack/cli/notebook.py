@@ -252,6 +252,11 @@ def confusion(trained: "RunFolder | Path | str") -> "Figure":
     if not runs:
         raise RequestError("; ".join(problem.text for problem in problems))
     (loaded,) = runs
+    if loaded.metric.multilabel:
+        raise RequestError(
+            f"{loaded.name} predicts several labels per clip, which are not confused"
+            " with each other: a report lists its errors by class"
+        )
     return draw(
         "confusion_matrix",
         counts=confusion_counts(loaded),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+import featurestack as fs
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_jobs import AnalysisOptions
@@ -15,6 +16,7 @@ from featurestack.compare.average_precision import fold_ranks, random_rank_preci
 from featurestack.features_cache.clip_table import label_indicator
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.test_report import build, within
+from tests.refusal import refused
 from tests.run_configs import answer_of
 
 CLASSES = ("bird", "dog", "rain", "wind")
@@ -102,6 +104,11 @@ def test_errors_are_listed_by_class(loaded):
     assert of_bird.loc["false positive", "probability"].is_monotonic_decreasing
     assert of_bird.loc["missed", "labels"].str.contains("bird").all()
     assert not of_bird.loc["false positive", "labels"].str.contains("bird").any()
+
+
+def test_labels_that_occur_together_have_no_confusion_matrix(loaded):
+    with refused("mel predicts several labels per clip"):
+        fs.confusion(loaded[0].folders[0].path)
 
 
 def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
