@@ -33,6 +33,17 @@ def test_a_copy_of_no_tested_clip_is_refused_with_group(birds):
     assert len(table_of("t.csv")) == 19
 
 
+def test_a_copy_takes_the_new_group_of_its_original_whatever_its_name(birds):
+    files = sorted((birds / "birds").rglob("*.wav"))
+    lines = ["filename,label,group,train_only"]
+    lines += [f"{file},{file.parent.name},{file.stem}," for file in files]
+    lines.append(f"birds/copy_of_9.wav,ant,{files[0].stem},1")
+    (birds / "birds/copy_of_9.wav").write_bytes(files[0].read_bytes())
+    (birds / "t.csv").write_text("\n".join(lines))
+    groups = table_of("t.csv", group="_(.*)").set_index("clip_id")["group"]
+    assert groups["copy_of_9"] == groups[files[0].stem] == "0"
+
+
 def test_one_part_of_a_file_is_one_clip_however_it_is_spelt(birds):
     lines = ["filename,label"]
     for file in sorted((birds / "birds").rglob("*.wav")):
