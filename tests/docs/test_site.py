@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 
+import pandas as pd
 import pytest
 
 import featurestack as fs
@@ -88,3 +89,11 @@ def test_package_citation_and_list_of_changes_have_the_same_version():
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(r"^version: (\S+)", cited, re.MULTILINE)[1] == fs.__version__
     assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == fs.__version__
+
+
+@pytest.mark.parametrize(
+    "file", sorted((DOCS / "tables").glob("*.csv")), ids=lambda file: file.stem
+)
+def test_each_row_of_a_measured_table_names_its_command(file):
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    assert (table["command"] != "").all() and table.iloc[:, 0].is_unique
