@@ -225,7 +225,7 @@ def test_clips_says_once_what_may_be_source_recordings(tmp_path, capsys):
         fs.write(fs.tone(440 + number, 0.1), file)
     for said in (1, 0):
         fs.clips(tmp_path / "sounds", tmp_path / "data")
-        assert capsys.readouterr().err.count("source recordings? GROUP=") == said
+        assert capsys.readouterr().err.count("source recordings, add GROUP=") == said
 
 
 # The console command

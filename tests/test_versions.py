@@ -56,6 +56,6 @@ def test_extracted_again_everything_is_of_the_new_version(raised_version, tmp_pa
     data, runs = f"DATA={tmp_path}/data", f"RUNS={tmp_path}/runs"
     done(f"features DATASET=easy FEATURES=rms JOBS=1 {data}")
     words = f"DATASET=easy FEATURES=rms MODEL=linear FOLDS=1 {data} {runs}"
-    assert "this run is rms-linear-" in done(f"train {words}").err
+    assert "this run is saved as rms-linear-" in done(f"train {words}").err
     done(f"predict RUN=last AUDIO={AUDIO} {data} {runs}")
     done(f"verify DATASET=easy {data}")
