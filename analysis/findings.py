@@ -43,7 +43,7 @@ class Ranked:
     score: Estimate  # the score that it is ranked by
     sd: float  # sample standard deviation of the folds' own scores, NaN for one fold
     n: int  # number of folds
-    scores: Mapping[str, float]  # every other metric
+    scores: Mapping[str, float]  # every metric
     difference: Estimate  # from the best of the main ranking
     verdict: Verdict
     reason: str  # why it is not compared
@@ -54,18 +54,20 @@ class Ranked:
         return self.run.name
 
     def row(self) -> dict[str, object]:
-        """The row of comparison.csv."""
+        """The row of comparison.csv. The score that ranks is first, by its name."""
+        ranked_by = self.run.metric.name
+        others = {k: v for k, v in self.scores.items() if k != ranked_by}
         return {
             "run": self.name,
-            "accuracy": self.score.value,
-            "accuracy_sd": self.sd,
+            ranked_by: self.score.value,
+            f"{ranked_by}_sd": self.sd,
             "n": self.n,
-            "accuracy_low": self.score.low,
-            "accuracy_high": self.score.high,
+            f"{ranked_by}_low": self.score.low,
+            f"{ranked_by}_high": self.score.high,
             "features": self.run.features,
             "model": self.run.model,
             "seeds": len(self.run.seeds),
-            **self.scores,
+            **others,
             "difference": self.difference.value,
             "difference_low": self.difference.low,
             "difference_high": self.difference.high,
@@ -237,8 +239,6 @@ def tables_of(
 ) -> dict[str, pd.DataFrame]:
     """The tables of a report, of all runs and of each."""
     comparison = pd.DataFrame([own.row() for own in every])
-    named = comparison.columns.str.replace("^accuracy", main.metric.name, regex=True)
-    comparison.columns = named
     options = [{"run": own.name, **settings(own.run)} for own in every]
     tables = {
         "comparison": comparison,
@@ -271,7 +271,7 @@ def ranked_in(ranking: Ranking) -> list[Ranked]:
                 score=run.score,
                 sd=float(by_fold.std(ddof=1)),
                 n=len(by_fold),
-                scores={k: v for k, v in scores.items() if k != ranking.metric.name},
+                scores=scores,
                 difference=difference,
                 verdict="not compared" if reason else ranking.verdict(place),
                 reason=reason,

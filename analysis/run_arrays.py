@@ -321,8 +321,11 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
                 break
         else:
             sets.append([run])
+    whole = [len(run.clip_ids) for run in runs if not run.missing_folds]
     sets.sort(
         key=lambda together: (
+            # such as features that lack the clips added since
+            not together[0].missing_folds and len(together[0].clip_ids) < max(whole),
             len(together) == 1,
             bool(together[0].missing_folds),
             -len(together[0].clip_ids),

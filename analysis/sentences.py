@@ -102,7 +102,7 @@ def headline(f: Findings, *, advised: bool = True) -> str:
             return f"No run has been trained{today} yet."
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
-    use, several = recommended(f), len(f.ranked) > 1 and not f.is_answer
+    use, several = configuration(f, f.best.run), len(f.ranked) > 1 and not f.is_answer
     if f.chance:
         level = f"{percent(main.against_chance.chance)} %"
         level += "" if main.untested else f" (p = {format_p(main.against_chance.p)})"
@@ -112,8 +112,8 @@ def headline(f: Findings, *, advised: bool = True) -> str:
         higher = f.higher
         if higher is None:
             return f"{classified(f)}."
-        reached = f"{higher.label} reaches {percent(higher.score.value)} %"
-        return f"{classified(f)}. {reached}."
+        reached = f"{configuration(f, higher.run)} reaches"
+        return f"{classified(f)}. {reached} {percent(higher.score.value)} %."
     elif not several:
         text = f"One configuration {'can be compared' if f.others else 'so far'}: {use}"
     elif main.untested:
@@ -128,13 +128,12 @@ def headline(f: Findings, *, advised: bool = True) -> str:
     return f"{text}. {classified(f)}."
 
 
-def recommended(f: Findings) -> str:
-    """`mel with linear`: the best configuration."""
+def configuration(f: Findings, run: Run) -> str:
+    """`mel with linear`: a run of the main ranking."""
     main = ranking_of(f)
-    if main.best.trained:
-        how = setting(main.best, main.runs, {"tag"})
-        return f"{main.best.features} with {how}"
-    return f.best.label
+    if run.trained:
+        return f"{run.features} with {setting(run, main.runs, {'tag'})}"
+    return main.labels[run.name]
 
 
 def classified(f: Findings) -> str:

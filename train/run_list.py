@@ -13,9 +13,9 @@ from featurestack.features_cache.cache import find_cache
 from featurestack.results.run_folder import (
     RunFolder,
     adopt,
-    configuration_score,
     find,
     locked,
+    tested_run,
 )
 from featurestack.results.run_names import select
 from featurestack.results.same_run import of_other_data
@@ -65,7 +65,8 @@ def row_of(run: RunFolder, *, older: bool) -> tuple[str, ...]:
     """The cells of a run's row; RequestError if the run cannot be read."""
     config, score = run.config, ""
     if run.finished:
-        score = f"{run.task.metric.title} {configuration_score([run])}"
+        predictions = tested_run([run])
+        score = f"{predictions.metric.title} {predictions.score}"
     folds = f"{len(run.finished)} of {len(run.folds)}"
     age = "older" if older else ""
     return str(run.path), config.features, config.model, folds, score, age

@@ -222,16 +222,18 @@ def table(done: Sequence[RunFolder]) -> str:
     for folder in done:
         families.setdefault(folder.config.family, []).append(folder)
     rows = []
+    titles = set()
     for seeds in families.values():
         predictions = tested_run(seeds)
         score = predictions.score
+        titles.add(predictions.metric.title)
         by_fold = every_score(predictions)[0][predictions.metric.name]
         deviation = percent(by_fold.std()) if len(by_fold) > 1 else "-"
         number = 1 if seeds[0].exact else len(seeds)
         cells = percent(score.value), score.interval or "-", deviation, number
         rows.append((score.value, seeds[0].name, *cells))
     rows.sort(key=itemgetter(0), reverse=True)
-    title = f"test {predictions.metric.title} %"
+    title = f"test {titles.pop() if len(titles) == 1 else 'score'} %"
     header = "run", title, "95 % CI", "SD over folds", "seeds"
     text = text_table([cells for _, *cells in rows], header)
     if len(rows) > 1:

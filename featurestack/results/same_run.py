@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from featurestack.base.errors import RequestError
@@ -52,27 +51,23 @@ def data_digests(
 
 
 def as_of_today(config: RunConfig, cache: Cache) -> RunConfig:
-    """The record of a run with the digests of today's data: of the clips that its
-    features have, and of those that they lack and another feature has, such as clips
-    added since. If the cache lacks a feature of the run, only the digest of the clips
-    is renewed; if a feature's file is damaged, the record is returned as it is.
-    Imported predictions have only a digest of the clips' table.
+    """The record of a run with the digests of today's data. If the cache lacks a
+    feature of the run, only the digest of the clips is renewed; if a feature's file is
+    damaged, the record is returned as it is. Imported predictions have only a digest of
+    the clips' table.
     """
     if config.made_by == "import":
         clips = config.clips and digest_of_clips(originals(cache.clips))
         return replace(config, clips=clips)
     if not config.cache:
         return config
-    usable = ~has_failed(cache.folder, cache.clips, config.cache)
     if not {*config.cache} <= {*cache.features}:
-        clips = data_digests(cache, (), cache.clips[usable])["clips"]
+        failed = has_failed(cache.folder, cache.clips, config.cache)
+        clips = data_digests(cache, (), cache.clips[~failed])["clips"]
         return replace(config, clips=clips)
     with suppress(RequestError):
-        extracted = cache.readable([*map(parse_channel, config.cache)])
-        if not extracted[usable].all():
-            others = [cache[name].done() for name in cache.features]
-            extracted |= usable & np.any(others, axis=0)
-        digests = data_digests(cache, config.cache, cache.clips[extracted])
+        readable = cache.readable([*map(parse_channel, config.cache)])
+        digests = data_digests(cache, config.cache, cache.clips[readable])
         return replace(config, **digests)
     return config
 

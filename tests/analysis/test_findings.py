@@ -4,6 +4,7 @@ import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
+from featurestack.train.run_list import row_of
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 
@@ -27,6 +28,12 @@ def test_uneven_classes_are_ranked_by_balanced_accuracy(run_of_rows):
     assert [own.name for own in both.ranked] == ["rms", "mel"]
     assert both.ranked[1].verdict == "clearly worse"
     assert sentences.headline(both).startswith("Use rms with resnet18. Its balanced")
+    row = both.tables["comparison"].iloc[0]
+    assert row["balanced_accuracy"] == pytest.approx((72 / 79 + 18 / 21) / 2)
+    assert row["balanced_accuracy_low"] < row["balanced_accuracy"]
+    assert row["accuracy"] == pytest.approx(0.9) and "accuracy_low" not in row
+    (folder,) = both.ranked[0].run.folders
+    assert row_of(folder, older=False)[4].startswith("balanced accuracy 88.4 %")
 
 
 def test_every_table_that_has_rows(made_runs):

@@ -106,6 +106,13 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     assert (features(apart), apart.reason) == (["mel"], "folds")
 
 
+def test_runs_that_lack_clips_of_another_do_not_lead(made_runs):
+    """Such as those of features that were not extracted for the clips added since."""
+    fewer = made_runs(ZCR, MadeRun(features="rms"), clips=380)
+    main, apart = rankings([*fewer, *made_runs(MEL)])
+    assert (features(main), apart.reason) == (["mel"], "clips")
+
+
 def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made_runs):
     both, mel, own = made_runs(*of_sets(mel_mfcc=0.8, mel=0.6, rms=0.7))
     rewrite(own.folders[0], **vars(answer_of(own.config)))
@@ -115,7 +122,7 @@ def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made
     assert found.ranked[1].difference.value == pytest.approx(0.1)
     first, second = sentences.headline(found).split("correctly. ")
     assert " with features chosen without the tested clips classified 70.0 %" in first
-    assert second == "mel+mfcc reaches 80.0 %."
+    assert second == "mel+mfcc with resnet18 reaches 80.0 %."
     lower = findings([mel, own])
     assert lower.higher is None and "reaches" not in sentences.headline(lower)
 

@@ -139,21 +139,6 @@ def test_without_its_feature_a_run_is_known_by_its_clips(trained_run, tmp_path, 
     assert is_of_today(trained_run.config, Cache(folder)) == (not column)
 
 
-def test_a_run_of_a_feature_that_lacks_added_clips_is_of_other_data(options, tmp_path):
-    folder = tmp_path / "grown"
-    few = clip_table()[clip_table()["group"] != clip_table()["group"][0]]
-    fill(folder, few, "mel chroma")
-    given = change(options, dataset=str(folder), model="linear", runs=tmp_path / "r")
-    old = [run_with(given, features=name) for name in ("mel", "chroma")]
-    assert of_today(old, Cache(folder)) == old
-    stale = (folder / "chroma.h5").read_bytes()
-    shutil.rmtree(folder)
-    fill(folder, clip_table(), "mel chroma")
-    assert of_today(old, Cache(folder)) == []
-    (folder / "chroma.h5").write_bytes(stale)  # `features` computed mel alone
-    assert of_today(old, Cache(folder)) == []
-
-
 def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     shrunk_cache, tmp_path, monkeypatch, capsys
 ):
