@@ -28,6 +28,7 @@ from featurestack.compare.metrics import (
     are_probabilities,
     indicator,
     lost_ties,
+    remark_on_ties,
 )
 from featurestack.compare.ranking import ModelRanking, in_order
 from featurestack.compare.scores import (
@@ -341,7 +342,11 @@ def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
             f"predictions of {name}, row {damaged.argmax()}: expected probabilities"
             + ("" if clips.multilabel else " whose sum is 1")
         )
-    return values if clips.multilabel else lost_ties(values, clips.labels)
+    if clips.multilabel:
+        return values
+    if remark := remark_on_ties(values, clips.labels):
+        warn(f"{name}: {remark}")
+    return lost_ties(values, clips.labels)
 
 
 def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:

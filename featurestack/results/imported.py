@@ -15,7 +15,13 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.own_files import Taken
-from featurestack.compare.metrics import Floats, Labels, indicator, lost_ties
+from featurestack.compare.metrics import (
+    Floats,
+    Labels,
+    indicator,
+    lost_ties,
+    remark_on_ties,
+)
 from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
 from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass
 from featurestack.results.run_folder import (
@@ -62,10 +68,14 @@ def write_imported(
         )
     classes = sorted({*scores} | ({*labels} - {""}))
     refuse_class_names(classes)
+    remarks = predictions.remarks
     values = scores.reindex(columns=classes, fill_value=0.0).to_numpy(float)
     if not TASKS[predictions.task].multilabel:
         target = pd.Index(classes).get_indexer(clips["target"])
-        values = one_of_classes(values, indicator(target, len(classes)))
+        true = indicator(target, len(classes))
+        values = shares_of_one(values, true)
+        remarks = tuple(filter(None, [*remarks, remark_on_ties(values, true)]))
+        values = lost_ties(values, true)
     fold_of = fold_numbers(clips["fold"])
     name = folder_name(place.name, "", (), digest([source])).removesuffix("-")
     numbers = sorted({*fold_of.values()})
@@ -100,19 +110,20 @@ def write_imported(
         protocol=protocol,
         clips=predictions.table,
         source=source,
-        remarks=predictions.remarks,
+        remarks=remarks,
     )
     write_config(run.path, config)
     return run
 
 
-def one_of_classes(values: Floats, labels: Labels) -> Floats:
-    """(N, K) probabilities whose sum is 1. A clip without a prediction gets all classes
-    but its own with equal probability; a tie with the true class is wrong.
+def shares_of_one(values: Floats, labels: Labels) -> Floats:
+    """(N, K) probabilities whose sum is 1, as exact as they are stored. A clip without
+    a prediction gets all classes but its own with equal probability.
     """
     silent = values.sum(axis=1, keepdims=True) == 0
     values = np.where(silent, ~labels, values)
-    return lost_ties(values / values.sum(axis=1, keepdims=True), labels)
+    shares = values / values.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32).astype(float)
 
 
 def fold_numbers(folds: "pd.Series[str]") -> dict[str, int]:

@@ -91,8 +91,15 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
 def test_a_tie_with_the_true_class_is_wrong():
     labels = np.tile(["x", "y"], 10)
     tied = np.full((20, 2), 0.5)
-    found = fs.compare({"tied": tied}, labels, groups=range(20))
+    with pytest.warns(Notice, match="tied: 20 clips share their highest probability"):
+        found = fs.compare({"tied": tied}, labels, groups=range(20))
     assert found.table["score"].tolist() == [0.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a tie of other classes changes nothing
+        others = np.column_stack([tied, np.zeros(20)])
+        labels[:10] = "z"
+        others[10:] = labels[10:, None] == [*"xyz"]
+        fs.compare({"tied": others}, labels, groups=range(20), classes=[*"xyz"])
 
 
 def test_the_function_says_what_it_takes():

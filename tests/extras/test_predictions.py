@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -97,6 +98,11 @@ def test_a_tie_with_the_true_class_is_wrong_whatever_the_names(tmp_path):
         table = run.predictions()
         right = table[run.classes].idxmax(axis=1) == table["target"]
         assert right.tolist() == [False, False, True]
+        values = table[run.classes].to_numpy(np.float32)
+        assert values[2].max() == np.float32(0.8)  # as it was
+        (remark,) = [text for text in run.config.remarks if "count as wrong" in text]
+        assert remark.startswith("2 clips share their highest probability")
+    assert not any("highest" in text for text in run_of(tmp_path, GOOD).config.remarks)
 
 
 def test_another_source_of_the_same_name_is_another_run(tmp_path):
