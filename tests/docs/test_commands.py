@@ -8,6 +8,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -20,9 +22,15 @@ from featurestack.cli.words import (
 )
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.pipeline.features import FEATURES
+from featurestack.results.run_folder import (
+    PREDICTION_COLUMNS,
+    write_config,
+    write_predictions,
+)
 from featurestack.train.models import resolve
 from featurestack.train.options import RunOptions
 from tests.golden.commands import ROOT, done, inside
+from tests.run_configs import named, run_config
 from tests.train.sounds import CLASSES, RATE, sound
 
 DOCS = ROOT / "docs"
@@ -238,3 +246,21 @@ def test_the_fenced_commands_of_a_page_run(page, commands_done):
         status = function_of(name)(options)
         # a leak may be certain
         assert status in (None, 0) or name == "check" or status.is_file(), words
+
+
+def test_the_recipe_for_predictions_has_the_score_of_the_run(tmp_path):
+    """Parts of files, and classes that pandas could read as numbers or as nothing."""
+    classes = ["0", "nan"]
+    page = (DOCS / "reference" / "formats.md").read_text(encoding="utf-8")
+    (recipe,) = [body for _, body in FENCE.findall(page) if "predictions.csv" in body]
+    rows = pd.DataFrame(
+        [["a", "g", "test", "last"]] * 4, columns=PREDICTION_COLUMNS[:4]
+    )
+    rows = rows.assign(target=[*classes, *classes], start=range(4), end=range(1, 5))
+    probabilities = np.float32([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
+    with inside(tmp_path):
+        folder = Path("runs", "my sounds", "mel-resnet18")
+        write_config(folder, run_config(classes=named(*classes)))
+        write_predictions(folder / "fold1", rows, probabilities, classes)
+        exec(recipe, found := {})
+    assert found["accuracy"] == 0.75
