@@ -24,7 +24,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.options import Auto, report_line
 from featurestack.base.own_files import OwnFiles
-from featurestack.base.quantities import counted, percent
+from featurestack.base.quantities import counted, listed, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
@@ -240,6 +240,7 @@ def stress_section(report: Report) -> Section | None:
         "Stress",
         tables={"stress": pd.concat(tables, ignore_index=True)},
         values={
+            "stressed": listed([folder.name for folder, _ in stressed]),
             "several": len(stressed) > 1,
             "few": few_groups(len(np.unique(tested.groups))),
             "heading": tested.metric.heading,
