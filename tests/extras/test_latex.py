@@ -5,7 +5,9 @@ bibliography, and the methods paragraph. Figures are stubs.
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -26,7 +28,7 @@ from featurestack.results.training_options import Training, words_of_training
 from featurestack.train.models import MODELS, resolve
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
-from tests.run_configs import channel, computed, rewrite
+from tests.run_configs import answer_of, channel, computed, rewrite
 
 
 def test_figures_document_references_and_methods_are_written(
@@ -245,6 +247,24 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made_runs):
     ):
         assert words in text, words
     assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
+
+
+def test_the_paragraph_counts_clips_that_are_only_trained_on(made_runs):
+    found = findings(made_runs(MadeRun()))
+    ids = [*found.main.best.clip_ids]
+    sources = pd.DataFrame({"clip_id": [*ids, "copy"], "train_only": ""})
+    cache = SimpleNamespace(sources=sources.assign(source_seconds=0.0))
+    assert "only for training" not in methods_text(found, cache)
+    cache.sources.loc[len(ids), "train_only"] = "1"
+    assert "and 1 more clip used only for training. " in methods_text(found, cache)
+
+
+def test_the_paragraph_of_an_answer_says_which_features_it_lists(made_runs):
+    whole, own = made_runs(*of_sets(mel=0.8, mfcc=0.7))
+    assert "Features, by" in methods_text(findings([whole]))
+    rewrite(own.folders[0], **vars(answer_of(own.config, whole.name)))
+    text = methods_text(findings([whole, own]))
+    assert "Features of the trained sets, without candidates that no fold chose" in text
 
 
 def test_the_paragraph_has_the_docstring_of_an_own_feature(made_runs, monkeypatch):

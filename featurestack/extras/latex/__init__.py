@@ -157,6 +157,9 @@ def software(found: Findings) -> str:
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
     """A paragraph on how the runs of the main table were trained and tested."""
     seconds: list[float] = []
+    only_trained = 0
+    if cache and found.trained:
+        only_trained = int((cache.sources["train_only"] != "").sum())
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
@@ -165,6 +168,7 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
         "paper/methods.txt",
         f=found,
         seconds=seconds,
+        only_trained=only_trained,
         described=described,
         models=models(found),
         software=software(found),
