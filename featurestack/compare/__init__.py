@@ -10,7 +10,9 @@ Parameters
 predictions : mapping, or sequence of runs
     Model -> probabilities (N, K), an array or a data frame whose columns are the
     classes; or predicted classes (N,); or a run (`fs.run(name)`). What scikit-learn's
-    `cross_val_predict` returns is taken as it is. A list of runs has their names.
+    `cross_val_predict` returns is taken as it is, but beside a run as
+    `pd.Series(predicted, cache.clips.clip_id)`: a run's rows have another order. A list
+    of runs has their names.
 labels : array (N,) or (N, K), optional
     True classes; of several labels per clip 0 and 1. If labels have an index, frames
     and series with an index are put in its order. A run has labels, groups, folds

@@ -2,7 +2,7 @@
 verdicts, one sentence.
 
 What would flatter, and is refused or said: groups or folds that one of the models knows
-and the others lack; clips, labels or folds that differ between models; a tie of
+and the others lack; rows beside a run that do not name their clips; clips, labels or folds that differ between models; a tie of
 probabilities that counts as right because the true class comes first; folds that nobody
 named, as if one trained model had been tested.
 
@@ -100,6 +100,7 @@ def compare_models(
         clips = clips_of_arrays(labels, groups, folds, classes)
     elif labels is groups is classes is None and isinstance(folds, str):
         clips = clips_of_runs(runs)
+        require_ids(models)
     else:
         raise RequestError(
             "a run has labels, groups, folds and classes: leave these arguments out"
@@ -204,6 +205,19 @@ def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
         index=pd.Index(table.index),
         multilabel=np.ndim(targets) == 2,
     )
+
+
+def require_ids(models: Mapping[str, Any]) -> None:
+    """RequestError for predictions beside a run whose rows do not name their clips: a
+    run's rows are in the order of its folds, not of the clips.
+    """
+    for name, model in models.items():
+        if not is_run(model) and index_of(model) is None:
+            raise RequestError(
+                f"{name} beside a run needs the clips' ids as its index: give"
+                " pd.Series(predicted, cache.clips.clip_id), or for probabilities"
+                " pd.DataFrame(probabilities, cache.clips.clip_id, classes)"
+            )
 
 
 def table_of_run(run: TestedRun) -> pd.DataFrame:

@@ -173,6 +173,18 @@ def test_a_run_brings_its_labels_groups_and_folds_in_any_form(runs):
             pd.testing.assert_frame_equal(found.table.drop(columns="model"), numbers)
 
 
+def test_predictions_beside_a_run_are_matched_by_the_clips_ids(runs):
+    """A run's rows are in the order of its folds, an array's in that of the clips."""
+    run = runs[0]
+    right = run.scored()["target"].sample(frac=1, random_state=0)
+    table = fs.compare({"run": run, "right": right}).table.set_index("model")
+    assert table["score"]["right"] == 1.0
+    frame = run.scored()[run.classes]
+    for rows in (right.to_numpy(), frame.to_numpy(), frame.reset_index(drop=True)):
+        with refused("svc beside a run needs the clips' ids as its index: give pd.Ser"):
+            fs.compare({"run": run, "svc": rows})
+
+
 def test_other_clips_labels_groups_or_folds_than_a_runs_are_refused(runs, tmp_path):
     run = runs[0]
     rows = run.scored()
