@@ -15,7 +15,7 @@ after the values were copied: a clip that was written meanwhile is checked again
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,23 @@ def in_words(audio: "StoredFeature | IndexSettings") -> str:
 
 @dataclass(frozen=True)
 class FeatureMaps(StoredFeature):
-    """A feature's maps, `cache["mel"]`; they stay readable if the file is replaced."""
+    """A feature's maps, `cache["mel"]`, or some of its rows, `cache["mfcc:1-19"]`; they
+    stay readable if the file is replaced.
+    """
 
     # not the cache itself: a reference cycle would keep the memory maps alive
     names: NDArray[np.object_]  # (N,) the cache's clips
     keys: NDArray[np.uint64]  # (N,) the clips' part of each fingerprint
     row_of: NDArray[np.intp]  # (N,) each clip's row in this file, -1 if it has none
-    values: NDArray[np.floating]  # (clips, rows, frames), a memory map
+    whole: NDArray[np.floating]  # (clips, rows of the file, frames), a memory map
     states: NDArray[np.uint64]  # (clips,), a memory map
     checked: NDArray[np.uint64]  # (N,) state words under which CRCs were checked, or 0
+    kept: slice  # rows of the file that are read
+
+    @property
+    def values(self) -> NDArray[np.floating]:
+        """(clips, rows, frames) in the order of the file."""
+        return self.whole[:, self.kept]
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.values.shape))
@@ -103,16 +111,14 @@ class FeatureMaps(StoredFeature):
         """The status of clips by their rows in the clip table; CRCs are compared."""
         return self.status(self.row_of[positions], self.keys[positions], True)
 
-    def read(
-        self, positions: NDArray[np.intp], kept: slice = slice(None)
-    ) -> NDArray[np.floating]:
-        """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
-        rows of the feature. UnreadableClips if clips are missing, outdated or damaged.
+    def read(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
+        """(B, rows, frames) of the clips in these rows of the clip table.
+        UnreadableClips if clips are missing, outdated or damaged.
         """
         places = self.row_of[positions]
         while True:
             checked = self.checked[positions]
-            taken = self.values[places, kept]
+            taken = self.whole[places, self.kept]
             # new, or written meanwhile
             unchecked = (checked == 0) | (checked != self.states[places])
             if not unchecked.any():
@@ -132,7 +138,7 @@ class FeatureMaps(StoredFeature):
                 raise UnreadableClips(self.stored, dict(zip(ids, whys)))
 
     def map(self, *, state: bool = False) -> NDArray:
-        return self.states if state else self.values
+        return self.states if state else self.whole
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -327,9 +333,10 @@ class Cache(IndexSettings):
                 names=self.clips["clip_id"].to_numpy(),
                 keys=self.keys,
                 row_of=rows_of(self.ids, file.clip_ids),
-                values=file.map(),
+                whole=file.map(),
                 states=file.map(state=True),
                 checked=np.zeros(len(self.clips), np.uint64),
+                kept=slice(None),
             )
         feature = self._open[name]
         if difference := features_here().difference_here(feature):
@@ -338,6 +345,9 @@ class Cache(IndexSettings):
                 f"{self.folder} has {feature.stored} by {difference}:"
                 f" {self.remedy(feature.stored)}, or use the code that made it"
             )
+        if parsed.rows:
+            kept = parsed.kept_rows(feature.rows)
+            feature = replace(feature, kept=kept, row_axis=feature.row_axis[kept])
         return feature
 
     def _find(self, channel: Channel) -> str | None:
@@ -373,9 +383,7 @@ class Cache(IndexSettings):
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
-        parsed = parse_channel(str(channel))
-        feature = self[parsed]
-        return feature.read(self.positions(ids), parsed.kept_rows(feature.rows))
+        return self[channel].read(self.positions(ids))
 
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
         """(N,) whether a clip is done in all of these; reading shows damage."""
@@ -388,8 +396,8 @@ class Cache(IndexSettings):
 
     def megabytes(self, channels: Iterable[Channel | str]) -> float:
         """The size of these features of all clips."""
-        stored = {self[channel].stored: self[channel] for channel in channels}
-        clip_bytes = sum(feature.clip_bytes for feature in stored.values())
+        names = {self[channel].stored for channel in channels}
+        clip_bytes = sum(self[name].clip_bytes for name in names)
         return clip_bytes * len(self.clips) / 1e6
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:

@@ -31,6 +31,17 @@ def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(
         cache.read("mine:1-4", CLIPS)
 
 
+def test_a_feature_of_some_rows_has_their_values_axis_and_shape(cache, values):
+    some, whole = cache["mine:1-2"], cache["mine"]
+    assert np.array_equal(np.asarray(some), values[:, 1:3])
+    assert np.array_equal(some[2:4], values[2:4, 1:3])
+    assert some.values.shape == some.shape == (len(CLIPS), 2, values.shape[2])
+    assert some.row_axis.tolist() == whole.row_axis[1:3].tolist()
+    assert whole.shape == values.shape
+    assert some.status_of(np.arange(len(CLIPS))).done.all()
+    assert cache.megabytes(["mine:1-2", "mine"]) == cache.megabytes(["mine"])
+
+
 def test_a_cache_is_read_while_the_caller_has_its_file_open_with_locks(cache, values):
     with h5py.File(cache.folder / "mine.h5"):
         assert np.array_equal(Cache(cache.folder).read("mine", CLIPS), values)
