@@ -73,6 +73,22 @@ ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt feature to the one that w
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 
+def mask_of(clips: Any, names: NDArray[np.object_]) -> Any:
+    """A boolean Series as a mask in the order of the clips of these names, by its
+    index, their rows or ids; anything else as it is.
+    """
+    if not isinstance(clips, pd.Series) or clips.dtype != bool:
+        return clips
+    for index in (pd.RangeIndex(len(names)), pd.Index(names)):
+        if len(clips) == len(index) == len(index.intersection(clips.index)):
+            return clips[index].to_numpy()
+    raise RequestError(
+        f"a mask of {counted(len(clips), 'row')} whose index is not that of all"
+        f" {counted(len(names), 'clip')}: expected one True or False for each row of"
+        " cache.clips; sub.index[mask] selects the clips of a part of the table"
+    )
+
+
 def in_words(audio: "StoredFeature | IndexSettings") -> str:
     """The length, rate and channel of the audio behind features, in words."""
     of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
@@ -152,7 +168,7 @@ class FeatureMaps(StoredFeature):
         """The values of these rows of the clip table, given as a number, a slice, an
         array or a mask.
         """
-        positions = np.arange(len(self))[clips]
+        positions = np.arange(len(self))[mask_of(clips, self.names)]
         values = self.read(np.atleast_1d(positions))
         return values if np.ndim(positions) else values[0]
 
@@ -402,7 +418,7 @@ class Cache(IndexSettings):
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """Rows of `clips` for ids, rows or a mask; RequestError for an unknown id."""
-        clips = np.atleast_1d(ids)
+        clips = np.atleast_1d(mask_of(ids, self.sources["clip_id"].to_numpy()))
         if clips.dtype == bool:
             return np.arange(len(self.clips))[clips]
         if clips.dtype.kind in "iu":

@@ -42,6 +42,18 @@ def test_a_feature_of_some_rows_has_their_values_axis_and_shape(cache, values):
     assert cache.megabytes(["mine:1-2", "mine"]) == cache.megabytes(["mine"])
 
 
+def test_a_mask_with_an_index_is_put_in_the_order_of_the_clips(cache, values):
+    mask = cache.clips["clip_id"].isin(CLIPS[:2])
+    shuffled = mask[::-1]
+    by_id = shuffled.set_axis(cache.clips["clip_id"][::-1])
+    for each in (mask, shuffled, by_id, mask.to_numpy()):
+        assert np.array_equal(cache["mine"][each], values[:2])
+        assert np.array_equal(cache.read("mine", each), values[:2])
+    for part in (mask[:3], mask.set_axis(range(1, len(mask) + 1))):
+        with refused("whose index is not that of all"):
+            cache["mine"][part]
+
+
 def test_a_cache_is_read_while_the_caller_has_its_file_open_with_locks(cache, values):
     with h5py.File(cache.folder / "mine.h5"):
         assert np.array_equal(Cache(cache.folder).read("mine", CLIPS), values)
