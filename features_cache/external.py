@@ -19,8 +19,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.base.quantities import counted
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.clip_table import complete, with_sources
+from featurestack.features_cache.clip_table import (
+    SEPARATOR,
+    complete,
+    has_windows,
+    with_sources,
+)
 from featurestack.features_cache.datasets import EXTERNAL, is_cache
 from featurestack.features_cache.feature_names import (
     NO_FEATURE_NAMES,
@@ -52,7 +58,8 @@ def create_cache(
 
     folder       the new cache; RequestError if it is a cache already
     table        one row per clip: `clip_id`, `label`, `fold`, and optionally `group`
-                 (by default every clip is its own), `category`, `path`, `train_only`
+                 (by default every clip is its own), `category`, `path`, `train_only`;
+                 ; separates several labels, and then a clip may have none
     dataset      the name in run folders and reports; by default the folder's name
     sample_rate  Hz, of the audio behind the features; 0 if there is none
     duration     seconds of a clip; 0 if there is none
@@ -72,7 +79,15 @@ def create_cache(
         "sample_rate": sample_rate,
         "samples": round(sample_rate * duration),
     }
-    refresh(folder, with_sources(complete(table), None), settings)
+    clips = complete(table)
+    lacking = clips["clip_id"][clips["label"] == ""]
+    several = clips["label"].str.contains(SEPARATOR, regex=False).any()
+    if len(lacking) and not (several or has_windows(clips)):
+        raise RequestError(
+            f"{lacking.iloc[0]} has no label, like {len(lacking):,} of"
+            f" {counted(len(clips), 'row')}: write one, or remove the rows"
+        )
+    refresh(folder, with_sources(clips, None), settings)
 
 
 def values_hash(array: NDArray, ids: Iterable[str]) -> str:

@@ -2,9 +2,10 @@
 verdicts, one sentence.
 
 What would flatter, and is refused or said: groups or folds that one of the models knows
-and the others lack; rows beside a run that do not name their clips; clips, labels or folds that differ between models; a tie of
-probabilities that counts as right because the true class comes first; folds that nobody
-named, as if one trained model had been tested.
+and the others lack; clips, labels or folds that differ between models; rows beside a
+run that do not name their clips; a tie of probabilities that counts as right because
+the true class comes first; folds that nobody named, as if one trained model had been
+tested.
 
 Conventions: N clips, K classes.
 """

@@ -72,3 +72,13 @@ def test_the_fingerprint_of_a_feature_covers_its_values(cache):
 def test_a_folder_without_a_name_becomes_no_cache(folder):
     with refused("give the folder a name of its own"):
         external.create_cache(folder, {"clip_id": ["a"], "label": ["x"], "fold": [1]})
+
+
+@pytest.mark.parametrize("hole", [None, float("nan"), ""])
+def test_a_missing_label_among_classes_is_refused(tmp_path, hole):
+    """A table of several labels may have clips with none of them."""
+    clips = {"clip_id": [*"abc"], "label": ["x", hole, "y"], "fold": [1, 2, 1]}
+    with refused("^b has no label, like 1 of 3 rows: write one, or remove the rows"):
+        external.create_cache(tmp_path / "classes", clips)
+    assert not (tmp_path / "classes").exists()
+    external.create_cache(tmp_path / "tags", clips | {"label": ["x;y", hole, "y"]})
