@@ -102,13 +102,14 @@ def build_report(job: ReportJob) -> Report:
 
 def next_command(report: Report) -> str:
     """The command that predicts new audio by the recommended or the best run; without
-    runs the one that trains; '' if there is nothing to predict or to train with.
+    runs the one that trains; '' if there is nothing to predict or to train with, or if
+    the features are not of audio.
     """
     job, found = report.job, report.found
     names = [section.recommended for section in report.sections]
     names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
     best = next(filter(None, names), "")
-    if best and found.main:
+    if best and found.main and found.main.best.config.sample_rate:
         run = job.runs_folder / found.main.best.dataset / best
         return make_command("predict", "AUDIO=FILE", f"RUN={run}")
     if found.runs or not report.features:

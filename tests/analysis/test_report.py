@@ -5,6 +5,7 @@ Figures are stubs here, except in the session's report.
 
 import re
 import shutil
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.scores import Estimate
 from featurestack.features_cache.clip_table import complete
 from featurestack.features_cache.index_file import write_check
+from featurestack.results.run_folder import RunFolder, write_config
 from tests.analysis.made_runs import (
     MadeRun,
     draw_nothing,
@@ -345,3 +347,12 @@ def test_what_check_measured_is_a_warning(made_runs):
 def test_better_than_chance_is_never_clearer_than_the_interval(p, low, clear):
     score = Estimate(0.5, low, 0.9)
     assert AgainstChance(score, chance=0.1, p=p).clear == clear
+
+
+@pytest.mark.parametrize("sample_rate", [16000, 0])
+def test_prediction_is_proposed_if_the_features_are_of_audio(tmp_path, sample_rate):
+    made = make_run(tmp_path / "runs", made_clips(60, 3), MadeRun(model="linear"))
+    folder = RunFolder(made)
+    write_config(folder.path, replace(folder.config, sample_rate=sample_rate))
+    proposed = build(AnalysisOptions(**within(tmp_path))).next_command
+    assert ("predict AUDIO=FILE" in proposed) == bool(sample_rate)
