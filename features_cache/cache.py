@@ -518,9 +518,9 @@ def find_cache(dataset: str, data: Path, name: str = "") -> tuple[str, "Cache | 
         return called, cache
     with suppress(DamagedFile):  # whoever reads the cache names the damage
         if not is_of(cache, dataset, name):
-            if not Path(dataset).exists():
+            if not (dataset in NAMED or Path(dataset).exists()):
                 raise unknown_dataset(dataset, data)
-            place = str(Path(dataset).resolve())
+            place = dataset if dataset in NAMED else str(Path(dataset).resolve())
             raise other_source(folder, cache.source, place, called)
     return called, cache
 

@@ -46,6 +46,14 @@ def test_a_function_refuses_another_place_of_the_same_name(two_sites):
         fs.cache("siteB/audio")
 
 
+def test_a_folder_called_as_a_published_dataset_is_not_that_dataset(tmp_path):
+    write_clips(tmp_path / "mine/esc10", "ant", "bee")
+    with inside(tmp_path):
+        done("features DATASET=mine/esc10 FEATURES=rms JOBS=1")
+        refusal = command("verify DATASET=esc10")
+    assert refusal.status == 2 and "mine/esc10, not of esc10; " in refusal.err
+
+
 def test_the_same_clips_at_another_place_are_found(two_sites, tmp_path):
     shutil.copytree(two_sites, tmp_path / "here")
     moved = tmp_path / "here/siteA/audio/ant/ant_0.wav"
