@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from featurestack.answers import FitOptions
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.own_files import OwnFiles
-from featurestack.base.quantities import percent, points
+from featurestack.base.quantities import counted, enumerated, percent, points
 from featurestack.base.terminal import progress, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
@@ -182,7 +182,8 @@ def classes_table(fits: SetScores) -> pd.DataFrame:
 
 def smaller_sets(fits: SetScores) -> pd.DataFrame:
     """The best fitted set of each size below all, the smallest first: features, its
-    score, `of` (the score of all), lost with its interval, and its verdict.
+    score, `of` (the score of all), lost with its interval, and its verdict. If folds
+    choose several sets, features counts them, and the score is that of each fold's.
 
     A set is `as good` if all folds choose it and the interval of the loss ends below
     the share of the gain above chance that ENOUGH gives up; `worse` if it begins above
@@ -203,8 +204,8 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
         every_fold = by_fold.sum(axis=1, keepdims=True)
         # the best on the other folds; rounding keeps equal sums equal
         chosen = np.argmax(np.round(every_fold - by_fold, 12), axis=0)
-        best = int(every_fold.argmax())
-        rows.append((names[best], bool((chosen == best).all())))
+        sets = pd.Series(chosen).map(dict(enumerate(names))).value_counts(sort=False)
+        rows.append((chosen_sets(sets), len(sets) == 1))
         hits.append(scores[names].to_numpy()[np.arange(len(fold)), chosen[fold]])
     tests = fits.tests(every[:, None] - np.stack(hits, axis=1))
     allowed = (1 - ENOUGH) * gain["mean"]
@@ -219,6 +220,17 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
         "open",
     )
     return table
+
+
+def chosen_sets(folds: "pd.Series[int]") -> str:
+    """The set that all folds chose, else each with its number of folds."""
+    if len(folds) == 1:
+        return str(folds.index[0])
+    ordered = folds.sort_values(ascending=False, kind="stable")
+    counts = [
+        f"{name} in {counted(number, 'fold')}" for name, number in ordered.items()
+    ]
+    return enumerated(counts)
 
 
 # ---- the command

@@ -125,6 +125,17 @@ def test_a_set_is_as_good_only_if_the_interval_says_so():
     assert smaller_sets(made())["verdict"].tolist() == ["worse", "open"]
 
 
+def test_sets_that_differ_between_folds_are_all_named():
+    """Of two equal sets, the one is chosen where the other's extra clip is tested."""
+    fits = made({**SHARES, ("rms",): 0.6})
+    wrong = fits.clips[fits.scores["mel"] == 0].groupby("fold").head(1)
+    by_fold = pd.Series(wrong.index, wrong["fold"])
+    fits.scores.loc[by_fold[2], "mel"] = fits.scores.loc[by_fold[3], "rms"] = 1.0
+    row = smaller_sets(fits).iloc[0]
+    assert row["features"] == "mel in 4 folds and rms in 1 fold"
+    assert row["score"] < fits.scores["mel"].mean() and not row["agreed"]
+
+
 @pytest.mark.parametrize("share", [0.2, 0.0])
 def test_no_smaller_set_is_named_if_all_are_like_chance_or_worse(share):
     shares = dict.fromkeys(SHARES, share) | {(): 0.2}
