@@ -20,7 +20,7 @@ from featurestack.analysis.report_jobs import AnalysisOptions, refuse_users_fold
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
-from featurestack.base.quantities import counted
+from featurestack.base.quantities import counted, is_or_are
 from featurestack.base.table_files import file_column, read_table
 from featurestack.base.terminal import tell
 from featurestack.features_cache.cache import find_cache
@@ -66,10 +66,13 @@ def predictions_in(
         if in_other_folds(frame, clips):
             clips["fold"] = frame["fold"].str.strip()
     remarks += remarks_on_groups(clips)
-    if truth is None and "fold" not in frame:
+    if not has_folds(frame):
         remarks.append(
             "no column `fold`: this is one test of a trained model; cross-validated"
             " predictions need the fold of each clip"
+            if truth is None
+            else "no column `fold`: the predictions are judged as cross-validated in"
+            " the dataset's folds"
         )
     task = "tags" if tags else "classes"
     clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
@@ -117,9 +120,19 @@ def remarks_on_groups(clips: pd.DataFrame) -> list[str]:
     alone = int((clips["group"] == clips["clip_id"]).sum())
     if alone == len(clips):
         return ["no column `group`: clips count as independent recordings"]
-    count = counted(alone, "clip")
-    remark = f"{count} without a group (empty, NA or nan) count as independent"
-    return [f"{remark} recordings"] if alone else []
+    remarks = []
+    if alone:
+        remarks.append(
+            f"{counted(alone, 'clip')} without a group (empty, NA or nan) count as"
+            " independent recordings"
+        )
+    folds = clips.groupby("group")["fold"].nunique()
+    if divided := int((folds > 1).sum()):
+        remarks.append(
+            f"{divided} of {counted(len(folds), 'group')} {is_or_are(divided)} in"
+            " several folds: source recordings that test a model may have trained it"
+        )
+    return remarks
 
 
 def remarks_on_dataset(
@@ -156,11 +169,15 @@ def other_label(frame: pd.DataFrame, clips: pd.DataFrame) -> str:
     )
 
 
+def has_folds(frame: pd.DataFrame) -> bool:
+    return "fold" in frame and bool((frame["fold"].str.strip() != "").any())
+
+
 def in_other_folds(frame: pd.DataFrame, clips: pd.DataFrame) -> int:
     """The number of rows that were tested in another fold than the dataset's. Folds
     with other names count as equal if they divide the clips in the same way.
     """
-    if "fold" not in frame or (frame["fold"].str.strip() == "").all():
+    if not has_folds(frame):
         return 0
     counts = pd.crosstab(frame["fold"].str.strip(), clips["fold"])
     if ((counts > 0).sum(axis=0) == 1).all() and ((counts > 0).sum(axis=1) == 1).all():

@@ -77,6 +77,28 @@ def test_other_labels_than_those_of_the_dataset_are_said(tmp_path):
     assert "1 of 3 clips had another label in the table, the first jay" in first
 
 
+def test_groups_in_several_folds_are_said(tmp_path):
+    header, *rows = GOOD.splitlines()
+    for groups, remarks in (
+        ("xxy", ["1 of 2 groups is in several folds"]),
+        ("xyx", []),
+    ):
+        lines = [f"{row},{group}" for row, group in zip(rows, groups)]
+        found = read(tmp_path, "\n".join([f"{header},group", *lines])).remarks
+        assert [text.partition(":")[0] for text in found] == remarks
+
+
+@pytest.mark.parametrize("folds", [("", "", ""), (",fold", ",", ",")])
+def test_folds_that_are_the_datasets_are_said(tmp_path, folds):
+    first, *rows = (
+        text + fold for text, fold in zip(["clip,owl,jay", "a,1,0", "b,0,1"], folds)
+    )
+    *_, remark = read(tmp_path, "\n".join([first, *rows]), TRUTH).remarks
+    assert remark.endswith("judged as cross-validated in the dataset's folds")
+    given = read(tmp_path, "clip,owl,jay,fold\na,1,0,1\nb,0,1,2\n", TRUTH)
+    assert not any("judged" in text for text in given.remarks)
+
+
 def test_the_same_labels_in_another_order_are_no_other_labels(tmp_path):
     truth = TRUTH.assign(label=["owl;jay", "jay", "owl"])
     text = "clip,label,owl,jay\na,jay; owl,0.9,0.9\nb,jay,0.2,0.8\nc,owl,0.8,0.2\n"
@@ -235,7 +257,8 @@ def test_other_folds_than_the_datasets_are_not_compared(tmp_path):
     assert [own.name for own in found.others] == ["other"]
     remarks = [problem.text for problem in found.problems if problem.run == "other"]
     assert "of 120 clips were tested in another fold than the dataset's" in remarks[0]
-    assert remarks[1].endswith(" %, not compared: different folds from same")
+    assert "groups are in several folds: source" in remarks[1]
+    assert remarks[2].endswith(" %, not compared: different folds from same")
 
 
 @pytest.mark.usefixtures("without_figures")
