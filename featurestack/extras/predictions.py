@@ -227,9 +227,8 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
     others, sum to 1 in each row.
     """
     classes = [str(name) for name in frame if name not in OF_CLIPS]
-    if len(classes) == 1 and not tags and {*frame[classes[0]]} <= labels:
-        predicted = pd.get_dummies(frame[classes[0]], dtype=float)
-        return predicted.reindex(columns=sorted(labels), fill_value=0.0)
+    if len(classes) == 1 and not tags and labels & {*frame[classes[0]]}:
+        return predicted_classes(frame[classes[0]], labels)
     file = str(frame.index[0]).partition(",")[0]
     if absent := sorted(labels - {*classes}):
         raise RequestError(
@@ -256,6 +255,18 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
                 " column if it is not a class"
             )
     return scores
+
+
+def predicted_classes(predicted: "pd.Series[str]", labels: set[str]) -> pd.DataFrame:
+    """A column for each class: 1 for the predicted one, else 0."""
+    if (other := ~predicted.isin(labels)).any():
+        row = other.idxmax()
+        raise RequestError(
+            f"{row}, column {predicted.name}: {shortened(predicted[row])!r} is no"
+            " clip's label; expected the predicted class"
+        )
+    columns = pd.get_dummies(predicted, dtype=float)
+    return columns.reindex(columns=sorted(labels), fill_value=0.0)
 
 
 def write_runs(options: AnalysisOptions) -> str:

@@ -58,8 +58,12 @@ def test_a_table_of_predicted_classes_and_another_name_for_the_clip_are_read(tmp
     assert predictions.clips["clip_id"].tolist() == ["a", "b", "c"]
     assert predictions.scores["cat"].tolist() == [1, 0, 1]
     assert read(tmp_path, text.replace("clip_id", "File Name")).clips.shape[0] == 3
-    with refused("the class 'cat' has no column of probabilities"):
-        read(tmp_path, text.replace("dog,cat", "dog,owl"))
+    for predicted in ("owl", ""):
+        message = (
+            f"mine.csv, line 4, column predicted: '{predicted}' is no clip's label"
+        )
+        with refused(message):
+            read(tmp_path, text.replace("dog,cat", f"dog,{predicted}"))
 
 
 def test_labels_of_the_dataset_are_found_by_file_names(tmp_path):
