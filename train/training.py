@@ -19,7 +19,7 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
-from featurestack.base.terminal import progress, tell, text_table
+from featurestack.base.terminal import progress, tell, text_table, warn
 from featurestack.compare.scores import every_score
 from featurestack.compare.significance import few_groups
 from featurestack.features_cache.cache import cache_of
@@ -150,7 +150,7 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
         tell(few)
     if changes := source_changes(cache.sources, cache.settings, cache.folds_csv):
         features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
-        tell(
+        warn(
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {cache.remedy(' '.join(features))}"
         )

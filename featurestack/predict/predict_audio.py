@@ -27,7 +27,7 @@ from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
-from featurestack.base.terminal import progress, tell, text_table
+from featurestack.base.terminal import progress, tell, text_table, warn
 from featurestack.compare.metrics import within_classes
 from featurestack.features_cache.cache import (
     Cache,
@@ -163,7 +163,7 @@ def predict_files(
     bar = progress(files.items(), label="predicting", unit="files", total=len(files))
     table, _ = answered(model, bar, beginning)
     if longer:
-        tell(
+        warn(
             f"only the first {duration(model.seconds)} of"
             f" {counted(len(longer), 'file')} are used"
         )

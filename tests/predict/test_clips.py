@@ -13,6 +13,7 @@ import soundfile
 import torch
 
 import featurestack as fs
+from featurestack.base.terminal import Notice
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.model import Model
@@ -81,6 +82,12 @@ def test_python_is_told_which_files_were_trained_on(sounds_run, capsys, monkeypa
     assert "trained on 1 of 1 file (sounds/tone-1-0.wav is" in capsys.readouterr().err
     folder = write(Path("new/deep/a.wav").absolute(), "tone").parents[1]
     assert fs.predict_audio(sounds_run, folder)["predicted"].tolist() == ["tone"]
+
+
+def test_python_is_warned_that_a_file_is_longer_than_a_clip(sounds_run, tmp_path):
+    long = write(tmp_path / "long.wav", "tone", seconds=3)
+    with pytest.warns(Notice, match="only the first .* s of 1 file are used"):
+        fs.predict_audio(sounds_run, long, quiet=True)
 
 
 def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
