@@ -8,6 +8,7 @@ import functools
 import importlib.metadata
 import itertools
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from featurestack.base.errors import RequestError, see, shortened
+from featurestack.base.errors import DamagedFile, RequestError, see, shortened
 from featurestack.base.files import content_hash
 from featurestack.base.quantities import counted, first_names, whole_number
 from featurestack.base.shell import make_command
@@ -33,7 +34,7 @@ from featurestack.features_cache.feature_names import (
     parse_channel,
     parse_list,
 )
-from featurestack.features_cache.hdf5 import StoredFeature
+from featurestack.features_cache.hdf5 import StoredFeature, read_header
 from featurestack.features_cache.index_file import feature_names
 from featurestack.features_cache.writer import Extraction
 from featurestack.pipeline import audio
@@ -188,8 +189,16 @@ def features_in(
     return tuple(features.values()), frozenset(features.keys() - named), left_out
 
 
-def stored_feature(feature: Feature, dataset: Dataset, dtype: str) -> StoredFeature:
+def stored_feature(
+    feature: Feature, dataset: Dataset, dtype: str | None
+) -> StoredFeature:
+    """How a feature is stored; without a `dtype` in the type of its file, if any."""
     rate, samples = dataset.sample_rate, dataset.samples
+    path = dataset.folder / f"{feature.stored}.h5"
+    if dtype is None:
+        dtype = "float16"
+        with suppress(FileNotFoundError, DamagedFile):
+            dtype = read_header(path).dtype
     facts = feature.recorded_facts
     if feature.source:
         facts |= source_facts(feature, dataset)
@@ -197,7 +206,7 @@ def stored_feature(feature: Feature, dataset: Dataset, dtype: str) -> StoredFeat
         dtype = "float32"  # in float16 a frequency up to half the rate would overflow
     hop = feature.parameters.get("hop_length")
     return StoredFeature(
-        path=dataset.folder / f"{feature.stored}.h5",
+        path=path,
         stored=feature.stored,
         feature=feature.name,
         parameters=facts,

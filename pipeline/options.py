@@ -98,8 +98,10 @@ class FeaturesCommand(ComputeOptions):
     part: str = option(
         "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
     )
-    dtype: Literal["float16", "float32"] = option(
-        "float16", "type of the stored values, float16 or float32"
+    dtype: Literal["float16", "float32"] | None = option(
+        None,
+        "type of the stored values, float16 or float32; by default that of a cached"
+        " feature, else float16",
     )
     scheduler: str = option(
         "", "address of the Dask scheduler that runs the extraction, tcp://host:port"

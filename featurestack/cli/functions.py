@@ -49,7 +49,7 @@ def extract(
     frame: float | None = None,
     jobs: int | None = None,
     part: str = "1/1",
-    dtype: Literal["float16", "float32"] = "float16",
+    dtype: Literal["float16", "float32"] | None = None,
     scheduler: str = "",
     yes: bool = False,
     quiet: bool = False,

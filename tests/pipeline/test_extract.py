@@ -51,6 +51,16 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
     assert len(told) == 1 and told[0].startswith("waiting: zcr.h5")
 
 
+def test_a_stored_feature_keeps_its_type_unless_another_is_given(sounds):
+    assert run(sounds, features="zcr", dtype="float32") == {"zcr": 8}
+    assert run(sounds, features="zcr rms") == {"zcr": 0, "rms": 8}
+    assert [cache(sounds)[name].dtype for name in ("zcr", "rms")] == [
+        *("float32", "float16")
+    ]
+    assert run(sounds, features="zcr rms", dtype="float16") == {"zcr": 8, "rms": 0}
+    assert cache(sounds)["zcr"].dtype == "float16"
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_mp3_with_a_damaged_frame_is_named_once(
     tmp_path, capfd, forked_workers, jobs
