@@ -31,7 +31,7 @@ from featurestack.results.run_names import select
 from featurestack.results.same_run import is_of_today, of_today
 from featurestack.train import training
 from featurestack.train.models import MODELS, model
-from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
+from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.run_list import list_runs, remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
@@ -43,7 +43,6 @@ from tests.train.small_cache import (
     fill,
     run_with,
     small_options,
-    train,
 )
 from tests.train.sounds import write_dataset
 
