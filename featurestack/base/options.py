@@ -6,6 +6,7 @@ line. Each field has its default, its meaning and its bounds.
 """
 
 import dataclasses
+import numbers
 import os
 import re
 import shlex
@@ -120,8 +121,12 @@ class Options:
 def expected_by(field: "dataclasses.Field[Any]", value: Any) -> str:
     """What the option expects instead of this value; '' if it takes the value."""
     least, most = field.metadata["bounds"]
+    kind, _, others = kind_of(field)
+    is_number = isinstance(value, numbers.Real)
+    if kind in (int, float) and not is_number and value not in others:
+        return f"a number, not {value!r}"
     # NaN, which is neither less nor more, is out of bounds
-    if isinstance(value, int | float) and not least <= value <= most:
+    if is_number and not least <= value <= most:
         return f"at least {least:.12g}" if value < least else f"at most {most:.12g}"
     if isinstance(value, str) and SURROGATE.search(value):
         return "text in UTF-8"
