@@ -281,6 +281,9 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     sounds = {"dataset": str(table), **place, "quiet": True}
     runs = fs.fit(features=["rms", "rms:0-0"], model="linear", **sounds)
     assert [run.name for run in runs] == ["rms-linear", "rms.0-0-linear"]
+    # an exact solution has one seed
+    (of_seeds,) = fs.fit(features="rms", model="linear", seed=[0, 1], **sounds)
+    assert of_seeds.name == "rms-linear"
     bundle = tmp_path / "sounds.pt"
     assert fs.bundle("last", out=bundle, **place) and bundle.is_file()
     remedy = re.escape(f"run make features DATASET={table} FEATURES=zcr DATA=")

@@ -72,13 +72,15 @@ def train(options: TrainOptions) -> int:
 
 
 def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
-    """Train one configuration and return its run, or several and return theirs; the
-    first error is raised once the others are trained.
+    """Train one configuration and return its run, or several and return theirs, in a
+    list even if only one can be trained; the first error is raised once the others are
+    trained.
     """
     jobs = product(options)
     tell_dataset_state(jobs)
     done = finished_runs(jobs)
-    return done if len(jobs) > 1 else done[0]
+    several = len(jobs) > 1 or len(options.runs()) > 1
+    return done if several else done[0]
 
 
 def execute(options: RunOptions) -> RunFolder:
