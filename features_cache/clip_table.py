@@ -4,7 +4,7 @@
 Clips that the table marks `train_only` are never tested.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 
 import numpy as np
 import pandas as pd
@@ -181,6 +181,14 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
             f"the clip table lacks the columns {', '.join(missing)}; it has"
             f" {', '.join(table)}"
         )
+    lengths = {
+        name: len(each)
+        for name, each in table.items()
+        if isinstance(each, Sized) and not isinstance(each, str)
+    }
+    if len({*lengths.values()}) > 1:
+        columns = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise RequestError(f"the clip table's columns differ in length: {columns}")
     rows = marked(pd.DataFrame(table).reset_index(drop=True))
     clean = rows.reindex(columns=list(CLIP_COLUMNS), fill_value="")
     for column in CLIP_COLUMNS:

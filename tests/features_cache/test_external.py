@@ -74,6 +74,12 @@ def test_a_folder_without_a_name_becomes_no_cache(folder):
         external.create_cache(folder, {"clip_id": ["a"], "label": ["x"], "fold": [1]})
 
 
+def test_columns_of_different_lengths_are_refused(tmp_path):
+    clips = {"clip_id": [*"abc"], "label": ["x", "y"], "fold": [1, 2, 1]}
+    with refused("columns differ in length: clip_id 3, label 2, fold 3"):
+        external.create_cache(tmp_path / "new", clips)
+
+
 @pytest.mark.parametrize("hole", [None, float("nan"), ""])
 def test_a_missing_label_among_classes_is_refused(tmp_path, hole):
     """A table of several labels may have clips with none of them."""
