@@ -205,20 +205,32 @@ class Model:
         RequestError for a longer one, an empty one, another type, NaN, and samples
         beyond ±4.
         """
-        (answer,) = self.predict_many([y], sample_rate)
+        (answer,) = self.predictions([(0, self.clip(y, sample_rate))])
         return answer
 
     def predict_many(
         self, clips: "Iterable[ArrayLike]", sample_rate: float
     ) -> list[Prediction]:
-        """The answers for many clips at once, equal to `predict`'s up to rounding."""
+        """The answers for many clips at once, equal to `predict`'s up to rounding;
+        RequestError names the first that is refused by its place.
+        """
         shape = list(clips.shape) if isinstance(clips, np.ndarray) else []
         if isinstance(clips, Clip) or (len(shape) == 2 and shape[1] <= MOST_CHANNELS):
             raise RequestError("predict_many takes a list of clips, [y]; this is one")
-        checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
+
+        def checked() -> Iterator[tuple[int, Samples]]:
+            for number, y in enumerate(clips):
+                try:
+                    yield number, self.clip(y, sample_rate)
+                except RequestError as error:
+                    raise RequestError(f"clips[{number}]: {error}") from None
+
+        return self.predictions(checked())
+
+    def predictions(self, clips: Iterable[tuple[int, Samples]]) -> list[Prediction]:
         return [
             Prediction(predicted, dict(zip(self.classes, map(float, probabilities))))
-            for _, probabilities, predicted in self.answers(checked)
+            for _, probabilities, predicted in self.answers(clips)
         ]
 
     def warm(self) -> None:

@@ -62,8 +62,14 @@ def test_every_form_of_a_clip_has_the_answer_of_its_samples(model, form):
 def test_what_is_no_clip_gets_a_sentence(model, sentence):
     with pytest.raises(RequestError, match=sentence):
         model.predict(*REFUSED[sentence])
-    with pytest.raises(RequestError, match=sentence):
-        model.predict_many([REFUSED[sentence][0]], REFUSED[sentence][1])
+    y, rate = REFUSED[sentence]
+    with pytest.raises(RequestError, match=rf"^clips\[0\]: .*{sentence}"):
+        model.predict_many([y], rate)
+
+
+def test_of_many_clips_the_refused_one_is_named(model):
+    with pytest.raises(RequestError, match=r"^clips\[1\]: the clip is empty"):
+        model.predict_many([TONE, TONE[:0]], RATE)
 
 
 @pytest.mark.parametrize("sentence", [s for s in REFUSED if s not in OF_MODEL])
