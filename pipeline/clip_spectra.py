@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from featurestack.base.errors import RequestError
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import kernels
 from featurestack.pipeline.audio import (
@@ -230,3 +231,12 @@ class Clip:
         correlation = kernels.fourier.autocorrelation(envelope, 1, window, win_length)
         power = correlation[0]
         return correlation / np.where(power < TINY, 1, power)
+
+
+def require_clip(value: object) -> None:
+    """RequestError for what is no Clip, such as the samples alone."""
+    if not isinstance(value, Clip):
+        raise RequestError(
+            f"expected a Clip, not {type(value).__name__}: fs.Clip(y, sample_rate) of"
+            " samples, or fs.read(path) of a file"
+        )

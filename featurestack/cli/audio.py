@@ -120,7 +120,9 @@ def write(clip: "Clip", path: Path | str) -> None:
     import soundfile
 
     from featurestack.base.files import refuse_special
+    from featurestack.pipeline.clip_spectra import require_clip
 
+    require_clip(clip)
     refuse_special(Path(path))
     subtype = {".flac": "PCM_24", ".wav": "FLOAT"}.get(Path(path).suffix.lower())
     if subtype is None:
@@ -145,6 +147,9 @@ def play(clip: "Clip") -> "Audio":
     """
     from IPython.display import Audio
 
+    from featurestack.pipeline.clip_spectra import require_clip
+
+    require_clip(clip)
     return Audio(clip.y, rate=clip.sample_rate, normalize=False)
 
 
@@ -174,8 +179,10 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
     """
     from featurestack.analysis.figures.drawn import FeatureMap
     from featurestack.features_cache.feature_names import parse_channel
+    from featurestack.pipeline.clip_spectra import require_clip
     from featurestack.pipeline.features import resolve_feature
 
+    require_clip(clip)
     if parameters:
         name += "," if "@" in name else "@"
         name += ",".join(f"{key}={value}" for key, value in parameters.items())

@@ -44,7 +44,7 @@ from featurestack.features_cache.clip_table import (
 from featurestack.features_cache.datasets import new_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
-from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.clip_spectra import Clip, require_clip
 from featurestack.pipeline.datasets.load import LONGEST, Dataset, load
 from featurestack.pipeline.options import AlterOptions
 
@@ -264,6 +264,7 @@ def alter(clip: Clip, how: str) -> Clip:
     >>> round(float(abs(quiet.y).max()), 2)
     0.25
     """
+    require_clip(clip)
     y = apply_alteration(clip.y, clip.sample_rate, how)
     return Clip.decoded(y, clip.sample_rate)
 
