@@ -200,7 +200,10 @@ def report(
         names = ", ".join(job.dataset for job in datasets)
         raise RequestError(f"fs.report takes one dataset: dataset= one of {names}")
     (job,) = datasets
-    return build_report(job)
+    built = build_report(job)
+    if changed := built.found.warnings.get("W5"):
+        warn(changed)
+    return built
 
 
 @command

@@ -200,6 +200,8 @@ def test_training_warns_that_the_clips_changed_even_if_it_is_quiet(
     changed = "has changed since its features were extracted (1 clip removed): run "
     with pytest.warns(Notice, match=re.escape(changed + remedy)):
         fs.fit(features="zcr", model="linear", **given, quiet=True)
+    with pytest.warns(Notice, match=r"have changed since their .* \(1 clip removed\)"):
+        fs.report(**given, reports=tmp_path / "reports", quiet=True)
 
 
 def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
