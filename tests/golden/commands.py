@@ -8,9 +8,11 @@ import io
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+from featurestack.base.terminal import Notice
 from featurestack.cli.commands import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +37,12 @@ def command(words, **variables):
     status = 0
     sys.argv = ["featurestack", *shlex.split(words), *given]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("always", Notice)  # a command prints them
             main()
     except SystemExit as end:
         status = int(end.code or 0)
