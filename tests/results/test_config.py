@@ -47,8 +47,9 @@ def other_value(kind, value):
     """Another value that an option of this type and default may have."""
     if typing.get_origin(kind) is typing.Literal:
         return next(choice for choice in typing.get_args(kind) if choice != value)
-    if isinstance(value, str):
-        return f"{value}x"
+    if isinstance(value, str):  # of a number: auto
+        numbers = [each for each in typing.get_args(kind) if each in (int, float)]
+        return numbers[0](7) if numbers else f"{value}x"
     return value + (0.05 if isinstance(value, float) else 1)
 
 
