@@ -21,7 +21,9 @@ class SourceOptions(DatasetOptions, RunsOptions):
 
     archive: str = option("", "zip file that is already there, instead of a download")
     audio_dir: str = option(
-        "", "folder of the audio files, if not the table's; by default as in the cache"
+        "",
+        "folder of the audio files, if it is not the table's; by default the one that"
+        " the cache remembers",
     )
     group: str | None = option(
         None,

@@ -201,8 +201,9 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     trained on test clips of one of `folds`.
 
     A checkpoint names the fold that it left out, and the run.json above it names the
-    dataset. If clips or folds of the dataset have changed since, the fold's number
-    stands for other clips, and the weights are refused for every fold.
+    dataset; without that file the weights are refused. If clips or folds of the dataset
+    have changed since, the fold's number stands for other clips, and the weights are
+    refused for every fold.
     """
     weights, dataset = plan.training.weights, plan.path.parent.name
     file = Path(weights).resolve()
@@ -215,9 +216,9 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     run = RunFolder(file.parent.parent)
     if not (run.path / "run.json").is_file():
         raise RequestError(
-            f"WEIGHTS={weights}: a fold's weights away from their run, whose run.json"
-            f" says which clips trained them: give RUN/fold{left_out}/{file.name} in"
-            " the run's folder"
+            f"WEIGHTS={weights}: a fold's weights outside their run's folder, whose"
+            " run.json says which clips they were trained on: give"
+            f" RUN/fold{left_out}/{file.name} there"
         )
     tested = folds if run.dataset == dataset else []
     if run.trained_config.clips == plan.config.clips:

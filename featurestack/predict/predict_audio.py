@@ -53,7 +53,7 @@ from featurestack.results.config import RunConfig
 from featurestack.results.imported import ImportedPredictions, write_imported
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
-from featurestack.results.same_run import is_of_today
+from featurestack.results.same_run import is_of_today, may_be_of
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -99,13 +99,15 @@ def trained_clips(
 
 
 def changed_since(config: RunConfig, data: Path) -> str:
-    """A sentence if a run's dataset has changed since it was trained; else ''."""
+    """A sentence if a run's dataset has changed since the run was trained; else ''."""
     cache = data / config.dataset / "features"
-    if not is_cache(cache) or is_of_today(config, Cache(cache)):
+    if not (is_cache(cache) and may_be_of(config, cache)):
+        return ""
+    if is_of_today(config, Cache(cache)):
         return ""
     return (
-        f"{config.dataset} has changed since the run was trained: some of these files"
-        " may have trained it"
+        f"{config.dataset} has changed since the run was trained, perhaps on some of"
+        " these files"
     )
 
 

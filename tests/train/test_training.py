@@ -175,7 +175,7 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
         run_with(started, name="renamed")  # the same clips under another name
     moved = tmp_path / "moved.pt"
     moved.write_bytes(file.read_bytes())
-    with refused("a fold's weights away from their run"):
+    with refused("a fold's weights outside their run's folder"):
         run_with(started, weights=str(moved))
     table = clip_table()
     turned = fill(
