@@ -95,7 +95,7 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     if only_numbers and propose_group(table) == LETTERED:
         recordings = stems.str.extract(LETTERED)[0].fillna(stems)
         takes_of = counted(recordings.nunique(), "source recording")
-        sentence = f"if names have takes of {takes_of}, add GROUP={quote(LETTERED)}"
+        sentence = f"if files are takes of {takes_of}, add GROUP={quote(LETTERED)}"
         return NameField("source recording", LETTERED, recordings, sentence)
     if not likely:
         return None
