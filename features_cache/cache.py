@@ -36,7 +36,7 @@ from featurestack.base.errors import (
 from featurestack.base.files import content_hash, require_readable
 from featurestack.base.quantities import counted
 from featurestack.base.shell import quoted
-from featurestack.features_cache import index_file
+from featurestack.features_cache import identity, index_file
 from featurestack.features_cache.clip_table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.datasets import (
     EXTERNAL,
@@ -67,6 +67,7 @@ from featurestack.features_cache.hdf5 import (
     opened,
     read_header,
 )
+from featurestack.features_cache.identity import Identity
 from featurestack.features_cache.source_changes import audio_state
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt feature to the one that was meant
@@ -280,6 +281,11 @@ class Cache(IndexSettings):
     def sources(self) -> pd.DataFrame:
         """The clip table with SOURCE_COLUMNS, what is known of each audio file."""
         return self._index[0]
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The place of the sounds and the digest of what they were at extraction."""
+        return identity.of_cache(self.folder, self.sources, self.settings)
 
     @cached_property
     def clips(self) -> pd.DataFrame:
