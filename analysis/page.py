@@ -63,7 +63,7 @@ class ReportJob:
     cache: Path | None
     folder: Path
     of_chosen_runs: bool = False  # RUN= names them
-    for_print: bool = False  # the files for papers too
+    for_print: bool = False  # figures for papers too
     runs_folder: Path  # of all datasets
     reports: Path  # the folder of all reports
     # NAME=value words that name the dataset, the folders, and the runs of RUN=
@@ -105,8 +105,6 @@ class Report:
     sections: list[Section] = field(default_factory=list)
     drawn: dict[str, SavedFigure] = field(default_factory=dict)  # stem -> figure
     next_command: str = ""  # '' if nothing is left to do
-    methods: str = ""  # a paragraph for a paper, '' without one
-    documents: Sequence[str] = ()  # files for papers
 
     @property
     def page(self) -> Path:
@@ -126,11 +124,10 @@ class Report:
 
     @property
     def lines(self) -> list[str]:
-        """Facts, page, document and next command; a path in this folder is short."""
+        """Facts, page and next command; a path in this folder is short."""
         page, here = self.page.resolve(), Path.cwd()
         place = page.relative_to(here) if page.is_relative_to(here) else page
-        paper = " and ".join(str(self.job.folder / name) for name in self.documents)
-        lines = {"report: ": place, "paper:  ": paper, "next:   ": self.next_command}
+        lines = {"report: ": place, "next:   ": self.next_command}
         facts = [f"  {label}: {text}" for label, text in self.facts.items()]
         return facts + [f"{word}{text}" for word, text in lines.items() if text]
 

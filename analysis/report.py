@@ -15,9 +15,7 @@ from featurestack.analysis.page import PAGE, Report, ReportJob, render
 from featurestack.analysis.run_arrays import Problem, load_runs
 from featurestack.analysis.sections import add_sections
 from featurestack.base.errors import RequestError
-from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
@@ -28,8 +26,7 @@ from featurestack.results.same_run import of_today
 # a report's row of the list, and the folder of its runs
 SUMMARY = ".report.json"
 LISTED = ".reports.json"  # the record of the list of reports
-COMPARISON = "tables/comparison.csv"
-OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
+OF_PRINT = (".pdf", ".png")  # endings of figures for papers
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -73,7 +70,6 @@ def build_report(job: ReportJob) -> Report:
     report = Report(job, own, found, cache, features)
     add_sections(report)
     report.next_command = next_command(report)
-    compared = own.hashes.get(COMPARISON)
     write(report)
     row: dict[str, Any] = {"finding": report.headline}  # in the list of reports
     if found.main:
@@ -86,11 +82,6 @@ def build_report(job: ReportJob) -> Report:
     own.write({SUMMARY: json.dumps(kept)})
     if not job.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
-        if "latex/main.tex" in own.hashes and own.hashes.get(COMPARISON) != compared:
-            tell(
-                f"{job.folder / 'latex'} is from an earlier report than the page:"
-                " PAPER=1 writes it again"
-            )
     for name in own.remove_others():
         tell(
             f"{job.folder / name}: kept because you changed it; move it away to get"
@@ -136,10 +127,8 @@ def list_reports(reports: Path) -> None:
 
 
 def write(report: Report) -> None:
-    """Write the tables, the documents of a paper and the page."""
+    """Write the tables and the page."""
     own, found = report.own, report.found
     tables = report.tables.items()
     own.write({f"tables/{n}.csv": as_csv(table) for n, table in tables}, durable=False)
-    if report.job.for_print and found.runs:
-        report.documents = object_at(OPTIONS["paper"])(report)
     own.write({PAGE: render(page=report, f=found)})

@@ -59,8 +59,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
     paper: bool = option(
         False,
-        "also write figures as PDF and PNG, a LaTeX document and a methods paragraph"
-        " for a paper",
+        "also write each figure as PDF and as PNG of 300 dpi, as papers need them",
     )
 
 

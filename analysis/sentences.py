@@ -1,5 +1,5 @@
 """Sentences of a report, by subject: typed functions that take facts and return plain
-text, which the page, the terminal and the LaTeX document share.
+text, which the page and the terminal share.
 
 Templates place them. A sentence that is not needed is empty.
 """

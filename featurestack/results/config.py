@@ -23,8 +23,8 @@ from featurestack.features_cache.row_statistics import (
 )
 from featurestack.results.training_options import Training, Validation
 
-RunFormat = Literal[2]
-RUN_FORMAT: RunFormat = 2  # raised if an older run.json can no longer be read
+RunFormat = Literal[3]
+RUN_FORMAT: RunFormat = 3  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train it again, which makes a new run, or remove its folder"
 
 # options that every run has: keys of run.json itself, and not of `training`
@@ -164,11 +164,6 @@ class RunConfig:
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
     code: str = ""  # digest of the text of an own model
-    # option, or constant of training -> what it did, in words
-    words: Mapping[str, str] = field(default_factory=dict)
-    # work that model, weights and features are from -> its key in the bibliography
-    cites: Mapping[str, str] = field(default_factory=dict)
-    model_summary: str = ""  # the model in a sentence
     input_grid: str = ""  # rows x frames of the network's input
     clip_seconds: float | None = None  # s, median, if many are padded
     channels: tuple[StoredChannel, ...] = ()  # of the network's input, in order

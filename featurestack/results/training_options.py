@@ -7,14 +7,9 @@ The field of an option may have more traits:
               None: the value begins the name
     needs     the part of training without which a run ignores the option; an input kind
               of train/network_input.py says which it uses
-    says      what the option's value does in training, for the report: a function from
-              the value to a text, or a text by value; a zero says nothing
-
-`words_of_training` says what a run does; run.json keeps its words.
 """
 
 import functools
-from collections.abc import Collection
 from typing import Any, Literal
 
 from featurestack.base.options import (
@@ -23,10 +18,8 @@ from featurestack.base.options import (
     VALIDATION_SHARE,
     Auto,
     Options,
-    fields,
     option,
 )
-from featurestack.base.quantities import counted
 
 TaskName = Literal["auto", "classes", "categories", "tags"]
 Validation = Literal["none", "next", "group"]
@@ -89,14 +82,12 @@ class Training(Options):
         f" {FROM_WEIGHTS['epochs']} with WEIGHTS; PATIENCE can end it earlier",
         label="e",
         least=1,
-        says=functools.partial(counted, noun="epoch"),
     )
     batch: int = of_networks(
         32,
         "clips per training step; batch norm needs at least two",
         least=2,
         label="b",
-        says="batches of {}".format,
     )
     grid: str = option(
         "auto",
@@ -112,36 +103,28 @@ class Training(Options):
         " resized to the grid, keep leaves them in; auto drops them for convolutional"
         " networks if they are more than a fifth of the time",
         needs="padding",
-        says={"drop": "without padding"},
     )
     norm: Literal["auto", "feature", "row", "none"] = of_networks(
         "auto",
         "standardisation by feature, by row of a feature, or none; auto is"
         f" {FROM_SCRATCH['norm']}, or {FROM_WEIGHTS['norm']} with WEIGHTS",
-        says={
-            "row": "input standardised row by row over the training clips",
-            "feature": "input standardised feature by feature over the training clips",
-        },
     )
     augment: str = of_networks(
         "auto",
         "random changes of each batch, as name=strength, or none; auto is shift,gain,"
         " for a waveform shift,gain,polarity,mixup=0.4, for vectors and texturenet"
         " none",
-        says="augmentation {}".format,
     )
     balance: Literal["none", "loss"] = option(
         "none",
         "loss gives the clips of rare classes more weight in the loss",
         needs="balance",
-        says={"loss": "rare classes weigh more"},
     )
 
     lr: float | Auto = of_networks(
         "auto",
         f"highest learning rate of AdamW; auto is {RATE:g}",
         least=1e-12,
-        says="learning rate {:g}".format,
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
@@ -150,7 +133,6 @@ class Training(Options):
             " lowers it to zero, step divides it by ten after half and three quarters"
             " of the epochs, plateau divides it by ten when SELECT stops improving"
             " (needs VAL), constant keeps it",
-            says="{} schedule".format,
         )
     )
     val: Validation = option(
@@ -168,7 +150,6 @@ class Training(Options):
         "early stopping: training ends after so many epochs without a better SELECT, 0"
         " for never; plateau lowers the rate after a third of them",
         least=0,
-        says="patience {}".format,
     )
     weights: str = of_networks(
         "auto",
@@ -207,24 +188,3 @@ class Training(Options):
     @property
     def resolved_lr(self) -> float:
         return RATE if self.lr == "auto" else self.lr
-
-
-def words_of_training(training: Training, unused: Collection[str]) -> dict[str, str]:
-    """Option, or constant of the loss and the optimiser -> what it does, in words;
-    without options that the model has no use for.
-    """
-    values = {name: getattr(training, name) for name in fields(Training)}
-    values |= {"epochs": training.resolved_epochs, "lr": training.resolved_lr}
-    words = {}
-    for name, field in fields(Training).items():
-        says, value = field.metadata.get("says"), values[name]
-        if name in unused or not says or not value:
-            continue
-        if name == "lr":
-            words["optimizer"] = "AdamW"
-            words["decay"] = f"weight decay {DECAY:g}"
-            words["smoothing"] = f"label smoothing {SMOOTHING:g}"
-        text = says(value) if callable(says) else says.get(value, "")
-        if text:
-            words[name] = text
-    return words

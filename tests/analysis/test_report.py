@@ -67,7 +67,7 @@ def build(options):
 
 def files_of(folder):
     found = {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
-    parts = ("tables", "figures", "latex")
+    parts = ("tables", "figures")
     return {file.as_posix() for file in found if file.parts[0] in parts}
 
 
@@ -87,6 +87,17 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(report_page):
     assert '<span class="tag">synthetic data</span>' in html
     # class names are text, and the page asks for nothing
     assert "<script>alert" not in html and "default-src 'none'" in html
+
+
+def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(
+    tones_project, tmp_path
+):
+    folder = build(tones_project.options(reports=tmp_path, paper=True)).page.parent
+    for_papers = {name for name in files_of(folder) if name.endswith(OF_PRINT)}
+    assert "figures/accuracy_by_set.pdf" in for_papers
+    assert "figures/mel-resnet18.confusion-175mm.png" in for_papers
+    build(tones_project.options(reports=tmp_path))
+    assert for_papers <= files_of(folder)
 
 
 def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_documented(

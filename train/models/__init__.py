@@ -70,8 +70,6 @@ class Architecture:
     # option -> least and greatest value, or the texts that it may be; other options
     # take any positive value
     bounds: Mapping[str, tuple[Any, ...]]
-    # work that it is from -> its key in the bibliography
-    cites: Mapping[str, str] = field(default_factory=dict)
     code: str = ""  # for a user's own model, the digest of its builder's source
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -79,13 +77,6 @@ class Architecture:
     def summary(self) -> str:
         """The first sentence of the builder's docstring, if it has one."""
         return first_sentence(self.builder)
-
-    @property
-    def description(self) -> str:
-        """The summary with the value of every option, for run.json."""
-        chosen = {**self.options, **self.settings}
-        stated = ", ".join(f"{key} = {value}" for key, value in chosen.items())
-        return f"{self.summary.rstrip('.')} ({stated})." if stated else self.summary
 
     @property
     def takes_planes(self) -> bool:
@@ -181,7 +172,6 @@ def model(
     augment: str = "",
     reads_padding: bool = False,
     bounds: Mapping[str, tuple[Any, ...]] | None = None,
-    cites: Mapping[str, str] | None = None,
 ) -> Callable[[Defined], Defined]:
     """Decorator: register a function that builds a network, or its class, by name.
 
@@ -196,8 +186,6 @@ def model(
     bounds : dict
         Least and greatest value by option, or the texts that it may be; other options
         take any positive value.
-    cites : dict
-        Work that it is from -> its key in the bibliography of a report for papers.
 
     Examples
     --------
@@ -227,7 +215,6 @@ def model(
             augment=augment or KINDS[kind].augment,
             reads_padding=reads_padding or KINDS[kind].reads_padding,
             bounds=bounds or {},
-            cites=cites or {},
             code=code,
         )
 
@@ -316,7 +303,7 @@ def resnet(
     kind = " with bottlenecks" if bottlenecks else ""
     build.__doc__ = f"ResNet of {layers} layers{kind}; torchvision's weights load."
     build.__name__ = f"resnet{layers}"
-    model(kind="image", bounds=FUSION, cites={"ResNet": "resnet"})(build)
+    model(kind="image", bounds=FUSION)(build)
 
 
 resnet(18, (2, 2, 2, 2))
@@ -324,7 +311,7 @@ resnet(34, (3, 4, 6, 3))
 resnet(50, (3, 4, 6, 3), bottlenecks=True)
 
 
-@model(kind="image", cites={"DenseNet": "densenet"})
+@model(kind="image")
 def densenet121(channels: int, classes: int, shape: Shape) -> nn.Module:
     """DenseNet of 121 layers; torchvision's weights load."""
     from featurestack.train.models.cnn import DenseNet
@@ -353,7 +340,6 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     kind="image",
     augment="none",
     reads_padding=True,
-    cites={"texture statistics": "texturenet"},
 )
 def texturenet(
     channels: int,

@@ -37,12 +37,6 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     assert USUAL[name].summary.endswith(".")
 
 
-def test_a_description_has_the_value_of_every_option():
-    assert resolve("linear@C=2").description.endswith("smaller its weights (C = 2.0).")
-    assert resolve("texturenet").description.endswith("(width = 256, members = 3).")
-    assert resolve("ridge").description == resolve("ridge").summary
-
-
 @pytest.mark.parametrize("name", IMAGE)
 def test_image_models_take_any_grid_and_one_channel(name):
     # autocast lacks the device meta
