@@ -6,7 +6,8 @@ import pytest
 
 import featurestack as fs
 from featurestack.base import extras
-from featurestack.cli.words import every_options
+from featurestack.cli.parser import parse
+from featurestack.cli.words import every_options, options_of
 from tests.cases import data
 from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
@@ -115,3 +116,82 @@ def test_remove_and_predict_honour_name(tmp_path):
     assert [*tmp_path.glob("runs/*/*/run.json")] == [
         tmp_path / "runs/birds/mel-linear/run.json"
     ]
+
+
+@pytest.fixture(scope="module")
+def remembering(tmp_path_factory):
+    """A table of clips whose cache remembers AUDIO_DIR=, GROUP= and LABEL=."""
+    folder = tmp_path_factory.mktemp("remembering")
+    write_clips(folder / "sounds", "ant", "bee")
+    names = [
+        f"{path.relative_to(folder / 'sounds')},{'ab'[number % 2]},{number % 3}"
+        for number, path in enumerate(sorted(folder.glob("sounds/*/*.wav")))
+    ]
+    table = ["filename,kind,take", *names]
+    (folder / "clips.csv").write_text("\n".join(table))
+    with inside(folder):
+        words = " ".join(f"{name}={value}" for name, value in SAME.items())
+        done(f"features DATASET=clips.csv FEATURES=mel JOBS=1 {words}")
+    return folder
+
+
+SAME = {"AUDIO_DIR": "sounds", "GROUP": "take", "LABEL": "kind"}
+OTHER = {"AUDIO_DIR": ".", "GROUP": "_(.)", "LABEL": "take"}
+OPTIONS = every_options()
+
+
+def parsed(word, *words):
+    needed = ["FEATURES=mel", "DATASET=clips.csv", "AUDIO=a.wav", "TABLES=b"]
+    given = [w for w in needed if w.partition("=")[0].lower() in OPTIONS[word]]
+    return parse(options_of(word), [*given, *words])
+
+
+@pytest.mark.parametrize("word", OPTIONS)
+@pytest.mark.parametrize("name", SAME)
+def test_what_a_dataset_remembers_is_equal_or_refused(remembering, word, name):
+    with inside(remembering):
+        if "dataset" not in OPTIONS[word] and name.lower() not in OPTIONS[word]:
+            with refused(f"unknown variable '{name}'"):
+                parsed(word, f"{name}={SAME[name]}")
+            return
+        parsed(word, f"{name}={SAME[name]}")
+        if name.lower() in OPTIONS[word]:
+            parsed(word, f"{name}={OTHER[name]}")
+            return
+        for value in (OTHER[name], ""):
+            with refused(
+                f"{name}= belongs to features: run .* DATASET=clips.csv {name}="
+            ):
+                parsed(word, f"{name}={value}")
+
+
+@pytest.mark.parametrize(
+    "word", [word for word in OPTIONS if "dataset" not in OPTIONS[word]]
+)
+@pytest.mark.parametrize("name", ["DATASET", "NAME"])
+def test_a_command_without_a_dataset_refuses_one(word, name):
+    if name.lower() not in OPTIONS[word]:
+        with refused(f"unknown variable '{name}'"):
+            parsed(word, f"{name}=birds")
+
+
+@pytest.mark.parametrize("keyword", SAME)
+def test_a_function_compares_what_the_dataset_remembers(remembering, keyword):
+    with inside(remembering):
+        fs.verify("clips.csv", quiet=True, **{keyword.lower(): SAME[keyword]})
+        with refused(f"{keyword}= belongs to features"):
+            fs.verify("clips.csv", quiet=True, **{keyword.lower(): OTHER[keyword]})
+
+
+def test_options_of_a_dataset_need_its_name(remembering):
+    with inside(remembering):
+        refusal = command("analysis GROUP=take")
+    assert refusal.status == 2 and "give DATASET= too" in refusal.err
+
+
+def test_a_cache_keeps_its_groups(remembering):
+    with inside(remembering):
+        words = "features DATASET=data/clips/features FEATURES=mel"
+        done(f"{words} GROUP=take")
+        refusal = command(f"{words} GROUP='_(.)'")
+    assert refusal.status == 2 and "DATASET=clips.csv GROUP='_(.)'" in refusal.err

@@ -39,7 +39,7 @@ from featurestack.base.terminal import (
     tell,
     tell_warnings,
 )
-from featurestack.cli.parser import names_in, parse
+from featurestack.cli.parser import REMEMBERED, names_in, parse, require_remembered
 from featurestack.cli.words import function_of, help_on, options_of
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
@@ -205,19 +205,26 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     """Decorator: an unknown keyword gets the nearest, a run or a cache stands for its
     path, `quiet` is silent, and an error that nobody foresaw is one sentence.
     """
-    known = inspect.signature(function).parameters
+    signature = inspect.signature(function)
+    known = signature.parameters
     any_keyword = any(own.kind is own.VAR_KEYWORD for own in known.values())
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
+        remembered = REMEMBERED if "dataset" in known and not any_keyword else ()
+        others = {n: given.pop(n) for n in remembered if n in given and n not in known}
         for name in given:
             if name not in known and not any_keyword:
                 raise RequestError(nearest("keyword", name, known))
         current_folder()
-        positional: Any = map(as_path, args)
+        positional: Any = [*map(as_path, args)]
         named: Any = {name: as_path(value) for name, value in given.items()}
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
+                if others:
+                    values = signature.bind(*positional, **named)
+                    values.apply_defaults()
+                    require_remembered(others, values.arguments)
                 return function(*positional, **named)
         except (Error, OSError, MemoryError, Warning):
             raise

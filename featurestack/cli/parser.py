@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from featurestack.base import registry
 from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.extras import ABSENT
-from featurestack.base.options import Options, fields, kind_of, text_of
+from featurestack.base.options import DatasetOptions, Options, fields, kind_of, text_of
 from featurestack.base.shell import unquoted
 
 T = TypeVar("T", bound=Options)
@@ -22,7 +22,10 @@ OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
 # Every command takes these; a command without such an option ignores them.
-PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
+PLACES = ("data", "runs", "reports")
+# A dataset remembers these. Every command on a dataset takes them; one that only reads
+# the dataset compares them with what is remembered.
+REMEMBERED = ("audio_dir", "group", "label")
 TYPES = {bool: "1 or 0", int: "a whole number", float: "a number"}
 WIDTH = 98  # of help
 
@@ -80,8 +83,11 @@ def parser_of(options: type[Options], program: str, description: str = "") -> Pa
         group = first if name in options.leading else more
         add_option(group, name, known[name], is_list=name in options.lists)
     first.add_argument("--load", default=argparse.SUPPRESS, help=registry.MEANING)
-    for name in {*PLACES} - {*known}:
-        parser.add_argument(flag(name), help=argparse.SUPPRESS)
+    taken = {*PLACES, *(REMEMBERED if "dataset" in known else ())}
+    for name in taken - {*known}:
+        parser.add_argument(
+            flag(name), default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
     return parser
 
 
@@ -207,7 +213,23 @@ def parse(options: type[T], words: Sequence[str]) -> T:
     for name, field in known.items():
         if field.default is MISSING and name not in given:
             raise RequestError(f"{name.upper()}= is missing: {meaning(field)}")
-    return options.build(given)
+    built = options.build(given)
+    others = {n: value for n, value in vars(namespace).items() if n not in known}
+    require_remembered(others, {n: f.default for n, f in known.items()} | given)
+    return built
+
+
+def require_remembered(others: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """RequestError if one of the `others`, which a command does not have as options, is
+    not what the dataset among its options, `given`, remembers.
+    """
+    values = {name: text_of(others[name]) for name in REMEMBERED if name in others}
+    if values:
+        from featurestack.pipeline.datasets.load import require_as_remembered
+
+        place: dict[str, Any] = {n: given[n] for n in ("dataset", "name") if n in given}
+        place["data"] = Path(given["data"])
+        require_as_remembered(DatasetOptions(**place), values)
 
 
 def unexpected(word: str, options: type[Options]) -> str:

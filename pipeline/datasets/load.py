@@ -4,7 +4,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,11 @@ from featurestack.base import NAMED, SYNTHETIC
 from featurestack.base.errors import DamagedFile, RequestError, see
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import content_hash, without_dots
-from featurestack.base.options import fields, option_words
+from featurestack.base.options import DatasetOptions, fields, option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, first_names, is_or_are, listed
 from featurestack.base.registry import object_at
-from featurestack.base.shell import make_command, next_line
+from featurestack.base.shell import make_command, next_line, quoted
 from featurestack.base.table_files import READERS, SPREADSHEETS
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
@@ -72,7 +72,7 @@ LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; if more, a shorter is taken
 # options that are ignored for a cache, with a note
-OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
+OF_AUDIO = ("sample_rate", "duration", "channel")
 OF_OTHER_NAME = (
     "GROUP={!r} as under another name of these clips; GROUP='(.*)' makes each file its"
     " own group"
@@ -112,6 +112,8 @@ def load(options: SourceOptions) -> Dataset:
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
         cache = Cache(folder)
+        stated = {key: getattr(options, key) for key in ("audio_dir", "group", "label")}
+        require_as_remembered(options, {k: v for k, v in stated.items() if v})
         ignored = [f"{key.upper()}=" for key in OF_AUDIO if getattr(options, key)]
         note = f"{' and '.join(ignored)} ignored: a cache is used as it is"
         kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
@@ -203,6 +205,44 @@ def with_earlier(
         label = before
         notes = [f"LABEL={label} as last given; LABEL= removes it"] if label else []
     return replace(options, audio_dir=folder, label=label), notes
+
+
+def require_as_remembered(options: DatasetOptions, given: Mapping[str, str]) -> None:
+    """RequestError for an AUDIO_DIR=, GROUP= or LABEL= that is not the one with which
+    the dataset was made; `features` takes another.
+    """
+    called, cache = find_cache(options.dataset, options.data, options.name)
+    if not called:
+        names = " and ".join(f"{name.upper()}=" for name in given)
+        raise RequestError(f"{names} belongs to one dataset: give DATASET= too")
+    folds = cache.folds_csv if cache else options.data / called / "folds.csv"
+    kept = read_folds(folds)
+    settings = cache.settings if cache else {}
+    folder = settings.get("audio_dir", "")
+    if "table" in settings and not folder:
+        folder = str(Path(settings["source"]).parent)
+    remembered = {
+        "audio_dir": folder,
+        "group": last_option(kept, "grouped_by"),
+        "label": last_option(kept, "labelled_by"),
+    }
+    sounds, name = cache.sounds if cache else (options.dataset, options.name)
+    place = replace(options, dataset=sounds, name=name)
+    for option, value in given.items():
+        before, word = remembered[option], option.upper()
+        same = value == before
+        if option == "audio_dir" and before and value:
+            same = Path(value).resolve() == Path(before).resolve()
+        if same:
+            continue
+        made = f"with {quoted(f'{word}={before}')}" if before else f"without {word}="
+        words = [*option_words(place, ("dataset", "name", "data")), f"{word}={value}"]
+        run = f": run {make_command('features', *words)}"
+        if cache and (not sounds or sounds == str(cache.folder)):
+            run = ", which needs the sounds"
+        raise RequestError(
+            f"{word}= belongs to features{run}; {called} was made {made}"
+        )
 
 
 def group_elsewhere(source: str, data: Path) -> str:

@@ -94,9 +94,8 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
         parse(Some, words)
 
 
-def test_what_names_a_place_is_ignored_by_a_command_without_it():
-    given = ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]
-    assert parse(DatasetOptions, given) == DatasetOptions()
+def test_a_folder_of_results_is_ignored_by_a_command_without_it():
+    assert parse(DatasetOptions, ["REPORTS=y", "RUNS=r"]) == DatasetOptions()
 
 
 @pytest.mark.parametrize(
