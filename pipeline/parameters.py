@@ -7,8 +7,9 @@ A feature declares a parameter as a keyword-only argument with an annotated type
 instance, as in `bank: MelBank = MEL_64`. Parameters that librosa has too keep its names
 and meanings.
 
-Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
-**parameters); both raise Impossible if the feature cannot exist at this rate or length.
+Row axes take (sample_rate, *, parameters), frame axes (sample_rate, samples, *,
+parameters), of which they name those that they need; both raise Impossible if the
+feature cannot exist at this rate or length.
 The formulas are copied from librosa 0.11 and 1.0, because importing librosa compiles
 for ten seconds in a new environment. Axes of pitch, rhythm and the shape of spectra are
 next to their features.
@@ -26,6 +27,7 @@ import numpy as np
 from featurestack.base.errors import RequestError
 
 Value = str | int | float | bool | None
+HOP = 512  # samples from one frame to the next, by default
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
 HANN_BANDWIDTH = 1.50018310546875  # bins, the bandwidth of a wavelet's window
 # Hz; bands are wider by alpha times this if gamma is None, as in the ear
@@ -79,7 +81,7 @@ class Framing:
     """Length and hop of a clip's windowed frames (`librosa.stft`)."""
 
     n_fft: EvenSamples = 2048
-    hop_length: Samples = 512
+    hop_length: Samples = HOP
     win_length: Samples | None = None  # None: n_fft
 
     def __post_init__(self) -> None:
@@ -121,7 +123,7 @@ class Wavelets:
     n_bins: Several = 84
     bins_per_octave: Count = 12
     filter_scale: Annotated[float, _Within(0.05, 4)] = 1.0
-    hop_length: Samples = 512
+    hop_length: Samples = HOP
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,16 @@ def arguments(function: Callable[..., object]) -> list[Argument]:
     return argument_list
 
 
-def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray:
+def taken_by(
+    function: Callable[..., object], values: Mapping[str, Value]
+) -> dict[str, Any]:
+    """The values that a function, or a group of parameters, names as arguments."""
+    named = inspect.signature(function).parameters
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in named.values())
+    return {name: value for name, value in values.items() if takes_all or name in named}
+
+
+def frequency_axis(sample_rate: float, *, n_fft: int) -> np.ndarray:
     """Hz of each bin of a spectrum."""
     return np.fft.rfftfreq(n_fft, 1 / sample_rate)
 
@@ -206,7 +217,7 @@ def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
 
 
 def mel_edges(
-    sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object
+    sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None
 ) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k spans edges k to k + 2."""
     linear = 200 / 3  # Hz of a mel below 1 kHz
@@ -221,20 +232,22 @@ def mel_edges(
     return np.where(mels < bend, linear * mels, 1000 * np.exp(step * (mels - bend)))
 
 
-def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
+def mel_axis(
+    sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None
+) -> np.ndarray:
     """Hz of the centre of each mel band."""
-    return mel_edges(sample_rate, **parameters)[1:-1]
+    return mel_edges(sample_rate, n_mels=n_mels, fmin=fmin, fmax=fmax)[1:-1]
 
 
 def linear_edges(
-    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
+    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None
 ) -> np.ndarray:
     """(n_bands + 2,) Hz, evenly spaced; band k spans edges k to k + 2."""
     return np.linspace(fmin, upper_end(sample_rate, fmin, fmax), n_bands + 2)
 
 
 def erb_axis(
-    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
+    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None
 ) -> np.ndarray:
     """Hz of gammatone bands' centres, evenly spaced in 21.4 log10(1 + 0.00437 f)."""
     top = upper_end(sample_rate, fmin, fmax)
@@ -242,15 +255,18 @@ def erb_axis(
     return np.expm1(rates) / 0.00437
 
 
-def coefficient_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
-    """The index of each cepstral coefficient; there are at most as many as bands."""
+def coefficient_axis(
+    coefficients: str, bands: str, sample_rate: int, **parameters: Any
+) -> np.ndarray:
+    """The index of each cepstral coefficient; there are at most as many as bands. The
+    names of the parameters that count both come first.
+    """
     upper_end(sample_rate, parameters["fmin"], parameters["fmax"])
-    counted = {name for name in parameters if name.startswith("n_")} - {"n_fft"}
-    return np.arange(float(min(parameters[name] for name in counted)))
+    return np.arange(float(min(parameters[coefficients], parameters[bands])))
 
 
 def centred_frames(
-    sample_rate: int, samples: int, *, hop_length: int = 0, **_: object
+    sample_rate: int, samples: int, *, hop_length: int = 0
 ) -> np.ndarray:
     """Times of frame centres (s), or of all samples if hop_length is 0."""
     count = 1 + samples // hop_length if hop_length else samples
@@ -258,7 +274,7 @@ def centred_frames(
 
 
 def sloped_frames(
-    sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object
+    sample_rate: int, samples: int, *, width: int, hop_length: int
 ) -> np.ndarray:
     """Times of frame centres (s); Impossible if there are too few for a slope."""
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)

@@ -50,10 +50,11 @@ def card(name: str) -> dict[str, str]:
     for key, value in feature.parameters.items():
         shown = f"{value:g}" if isinstance(value, float) else value
         settings.append(f"{key}={'none' if value is None else shown}")
+    estimated = "; follows an estimated tuning or tempo" if feature.estimated else ""
     lines = {
         "What it is": summary,
         **dict(zip(texts[::2], texts[1::2])),
-        "Values": f"{feature.units}; {shape}",
+        "Values": f"{feature.units}; {shape}{estimated}",
         "Parameters": ", ".join(settings) or "none",
     }
     if name in measured.index:

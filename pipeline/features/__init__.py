@@ -48,7 +48,15 @@ Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
 
 # further arguments of the decorator
-DESCRIBED = ("rows", "row_unit", "frames", "frame_unit", "version", "recorded")
+DESCRIBED = (
+    "rows",
+    "row_unit",
+    "frames",
+    "frame_unit",
+    "estimated",
+    "version",
+    "recorded",
+)
 USUAL_RATE = 44_100  # Hz; a name does not state the clips' rate
 
 
@@ -65,6 +73,7 @@ class Feature:
     row_unit: str = "index"
     frames: Function | None = parameters.centred_frames  # None: one column, a vector
     frame_unit: str = "s"
+    estimated: bool = False  # values follow an estimated tuning or tempo
     version: int = 1
     code: str = ""  # for a user's own feature, the digest of its function's source
     # (**parameters) -> facts that the values depend on, such as a network file's digest
@@ -186,14 +195,15 @@ class Feature:
         """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
         rows = self.rows
         if callable(rows):
-            rows = rows(sample_rate, **self.parameters)
+            rows = rows(sample_rate, **parameters.taken_by(rows, self.parameters))
         return np.arange(float(rows)) if isinstance(rows, int) else rows
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
         """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
         if self.frames is None:
             return np.zeros(1)
-        return self.frames(sample_rate, samples, **self.parameters)
+        taken = parameters.taken_by(self.frames, self.parameters)
+        return self.frames(sample_rate, samples, **taken)
 
 
 # order of modules in lists and tables; other modules follow
@@ -264,15 +274,19 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         ("Hz", "dB/frame", ...) stay.
     rows : int, array or function
         Number of rows (1 by default), the row axis (rows,), or a function
-        (sample_rate, **parameters) that returns either.
+        (sample_rate, *, parameters) that returns either. It names the parameters of
+        the feature that it needs.
     row_unit : str
         Unit of the row axis.
     frames : function, optional
-        (sample_rate, samples, **parameters) -> (frames,), the frame axis; by default
+        (sample_rate, samples, *, parameters) -> (frames,), the frame axis; by default
         the seconds of frames `hop_length` samples apart, or of samples. None for a
         feature without frames, whose function returns (rows, 1).
     frame_unit : str
         Unit of the frame axis; frames are times if it is "s", the default.
+    estimated : bool
+        Whether the values follow an estimated tuning or tempo, so that a rounding error
+        can change a whole clip.
     version : int
         Raised when the feature's values change, so that caches compute it again.
     recorded : function

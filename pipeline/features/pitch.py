@@ -13,6 +13,7 @@ from featurestack.pipeline.features import feature
 from featurestack.pipeline.features.spectra import chroma_feature
 from featurestack.pipeline.parameters import (
     C1,
+    HOP,
     Bank,
     EvenSamples,
     Hertz,
@@ -21,6 +22,7 @@ from featurestack.pipeline.parameters import (
     Samples,
     Wavelets,
     centred_frames,
+    taken_by,
 )
 
 # shares of a frame's sum; a pitch class gets 0.25 for each that it exceeds
@@ -31,16 +33,14 @@ FIFTHS_AND_THIRDS = np.array([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3])
 RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
 
 
-def constant_q_axis(
-    _: int, *, n_bins: int, bins_per_octave: int, **__: object
-) -> np.ndarray:
+def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int) -> np.ndarray:
     """Hz of each bin, from the note C1 upwards."""
     return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
 
 
 def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndarray:
     """Seconds of each frame of a bank; halving rounds the number of samples up."""
-    bank = Bank(**parameters)
+    bank = Bank(**taken_by(Bank, parameters))
     halves = 2 ** bank.halvings_beforehand(sample_rate)
     whole = -(-samples // halves) * halves
     return centred_frames(sample_rate, whole, hop_length=bank.hop_length)
@@ -85,7 +85,7 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
 
 
 @chroma_feature(frames=chroma_frames)
-def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
+def chroma_cqt(clip: Clip, *, hop_length: Samples = HOP) -> np.ndarray:
     """The strength of the twelve pitch classes, from a constant-Q transform in thirds
     of semitones.
 
@@ -99,7 +99,7 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 
 @chroma_feature(frames=chroma_frames)
-def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
+def chroma_cens(clip: Clip, *, hop_length: Samples = HOP) -> np.ndarray:
     """Pitch classes in four steps of strength, smoothed over half a second: the harmony
     that lasts.
 
@@ -120,7 +120,7 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 
 @chroma_feature(frames=functools.partial(wavelet_frames, just=True))
-def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
+def chroma_vqt(clip: Clip, *, hop_length: Samples = HOP) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of powers of 2, 3 and 5.
 
     Formula: the sum over octaves of |vqt| at C times 1, 16/15, 9/8, 6/5, 5/4, ...,
@@ -133,8 +133,8 @@ def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return kernels.spectrum.normalised(kernels.spectrum.fold_octaves(magnitude, 1))
 
 
-@feature(units="coordinate", rows=6, frames=chroma_frames, version=2)
-def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
+@feature(units="coordinate", rows=6, frames=chroma_frames, estimated=True, version=2)
+def tonnetz(clip: Clip, *, hop_length: Samples = HOP) -> np.ndarray:
     """Tonal centroid: where the pitch classes lie on the circles of fifths, minor and
     major thirds.
 
@@ -182,7 +182,7 @@ def yin(
     fmin: Hertz = 65.0,
     fmax: Hertz = 2093.0,
     frame_length: EvenSamples = 2048,
-    hop_length: Samples = 512,
+    hop_length: Samples = HOP,
 ) -> np.ndarray:
     """The fundamental frequency, from the lag at which a frame resembles itself most
     (YIN).

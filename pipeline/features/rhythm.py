@@ -1,7 +1,6 @@
 """Rhythm: the onset envelope, and the intervals that recur in it."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 import scipy
@@ -10,6 +9,7 @@ from featurestack.pipeline import kernels
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
+    HOP,
     MEL_32,
     EvenSamples,
     Framing,
@@ -31,23 +31,17 @@ METRE = np.array(
 )
 
 
-def lag_axis(
-    sample_rate: int, *, win_length: int, hop_length: int, **_: object
-) -> np.ndarray:
+def lag_axis(sample_rate: int, *, win_length: int, hop_length: int) -> np.ndarray:
     """Seconds of each lag of a tempogram."""
     return np.arange(win_length) * hop_length / sample_rate
 
 
-def tempo_axis(
-    sample_rate: int, *, win_length: int, hop_length: int, **_: object
-) -> np.ndarray:
+def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int) -> np.ndarray:
     """Beats a minute of each bin of a Fourier tempogram."""
     return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
 
 
-def one_frame_more(
-    sample_rate: int, samples: int, *, hop_length: int, **_: object
-) -> np.ndarray:
+def one_frame_more(sample_rate: int, samples: int, *, hop_length: int) -> np.ndarray:
     """Times of a Fourier tempogram's frames (s), one more than its envelope's."""
     return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
@@ -63,16 +57,15 @@ def modulation_edges(rate: float, ranges: int, low: float, high: float) -> np.nd
 
 
 def modulation_axis(
-    sample_rate: int, _: int, *, hop_length: int, **parameters: Any
+    sample_rate: int, _: int, *, hop_length: int, ranges: int, low: float, high: float
 ) -> np.ndarray:
     """Hz in the middle of each range of modulation frequencies."""
-    ranges = [parameters[name] for name in ("ranges", "low", "high")]
-    edges = modulation_edges(sample_rate / hop_length, *ranges)
+    edges = modulation_edges(sample_rate / hop_length, ranges, low, high)
     return np.sqrt(edges[:-1] * edges[1:])
 
 
 @feature(units="dB/frame", version=2)
-def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
+def onset(clip: Clip, *, hop_length: Samples = HOP) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
     Formula: the mean over bands of max(0, mel[t] - mel[t - 1])
@@ -86,7 +79,7 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 @feature(units="relative", rows=lag_axis, row_unit="s", version=2)
 def tempogram(
-    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = HOP
 ) -> np.ndarray:
     """Autocorrelation of the onset envelope around each frame: which intervals recur.
 
@@ -104,7 +97,7 @@ def tempogram(
     units="dB/frame", rows=tempo_axis, row_unit="BPM", frames=one_frame_more, version=2
 )
 def fourier_tempogram(
-    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = HOP
 ) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
@@ -118,9 +111,11 @@ def fourier_tempogram(
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
 
 
-@feature(units="relative", rows=METRE, row_unit="of the tempo", version=2)
+@feature(
+    units="relative", rows=METRE, row_unit="of the tempo", estimated=True, version=2
+)
 def tempogram_ratio(
-    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = HOP
 ) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 

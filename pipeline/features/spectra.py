@@ -34,8 +34,14 @@ from featurestack.pipeline.parameters import (
 mel_feature = functools.partial(feature, rows=mel_axis, row_unit="Hz", version=2)
 # decorator: a feature with a row for each pitch class
 chroma_feature = functools.partial(
-    feature, units="relative", rows=12, row_unit="pitch class", version=2
+    feature,
+    units="relative",
+    rows=12,
+    row_unit="pitch class",
+    estimated=True,
+    version=2,
 )
+mfcc_axis = functools.partial(coefficient_axis, "n_mfcc", "n_mels")
 
 
 @feature(units="amplitude")
@@ -97,7 +103,7 @@ def mel_delta(
     return slope(clip.mel_db(bank, framing), width, order=1)
 
 
-@feature(units="dB, cepstrum", rows=coefficient_axis, version=2)
+@feature(units="dB, cepstrum", rows=mfcc_axis, version=2)
 def mfcc(
     clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -113,7 +119,7 @@ def mfcc(
     return clip.mfcc(n_mfcc, bank, framing)
 
 
-@feature(units="dB/frame", rows=coefficient_axis, frames=sloped_frames, version=2)
+@feature(units="dB/frame", rows=mfcc_axis, frames=sloped_frames, version=2)
 def mfcc_delta(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -127,7 +133,7 @@ def mfcc_delta(
     return slope(clip.mfcc(n_mfcc, bank, framing), width, order=1)
 
 
-@feature(units="dB/frame²", rows=coefficient_axis, frames=sloped_frames, version=2)
+@feature(units="dB/frame²", rows=mfcc_axis, frames=sloped_frames, version=2)
 def mfcc_delta2(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -254,7 +260,9 @@ def gammatone(clip: Clip, *, bank: Bands = GAMMATONES, framing: Framing) -> np.n
     return clip.gammatone(bank, framing)
 
 
-@feature(units="dB, cepstrum", rows=coefficient_axis)
+@feature(
+    units="dB, cepstrum", rows=functools.partial(coefficient_axis, "n_gfcc", "n_bands")
+)
 def gfcc(
     clip: Clip, *, n_gfcc: Count = 40, bank: Bands = GAMMATONES, framing: Framing
 ) -> np.ndarray:
@@ -269,7 +277,9 @@ def gfcc(
     return kernels.spectrum.cepstrum(clip.gammatone(bank, framing), n_gfcc)
 
 
-@feature(units="dB, cepstrum", rows=coefficient_axis)
+@feature(
+    units="dB, cepstrum", rows=functools.partial(coefficient_axis, "n_lfcc", "n_bands")
+)
 def lfcc(
     clip: Clip, *, n_lfcc: Count = 40, bank: Bands, framing: Framing
 ) -> np.ndarray:

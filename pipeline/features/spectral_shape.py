@@ -1,13 +1,12 @@
 """The shape of each frame's spectrum, and of its samples, in a few numbers."""
 
-from typing import Any
-
 import numpy as np
 
 from featurestack.pipeline import kernels
 from featurestack.pipeline.clip_spectra import TINY, Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
+    HOP,
     Degree,
     EvenSamples,
     Fraction,
@@ -23,13 +22,13 @@ NARROW = 1e-6  # share of half the sample rate; a smaller spread means a single 
 MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
 
 
-def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
+def power_axis(_: int, *, order: int) -> np.ndarray:
     """The index of each coefficient of a polynomial, the highest power first."""
     return np.arange(order + 1.0)
 
 
 def contrast_bands(
-    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
+    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int
 ) -> list[tuple[float, slice]]:
     """Hz of the lower end of each band, and its bins; from 0 Hz to half the rate."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
@@ -49,9 +48,12 @@ def contrast_bands(
     return [(float(edge), slice(*bins)) for edge, *bins in zip(edges, first, last)]
 
 
-def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
+def contrast_axis(
+    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int
+) -> np.ndarray:
     """Hz of the lower end of each contrast band."""
-    return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
+    bands = contrast_bands(sample_rate, fmin=fmin, n_bands=n_bands, n_fft=n_fft)
+    return np.array([edge for edge, _ in bands])
 
 
 @feature(units="dB, difference", rows=contrast_axis, row_unit="Hz", version=2)
@@ -175,7 +177,7 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
 
 @feature(units="amplitude")
 def rms(
-    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512
+    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = HOP
 ) -> np.ndarray:
     """Root mean square: the level of each frame.
 
@@ -192,7 +194,7 @@ def rms(
 
 @feature(units="part of samples")
 def zcr(
-    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512
+    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = HOP
 ) -> np.ndarray:
     """Zero-crossing rate: how often the waveform changes sign.
 

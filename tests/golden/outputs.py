@@ -70,6 +70,7 @@ def feature(file):
     with h5py.File(file) as opened:
         values = opened["values"][:]
         state = opened["state"][:]
+        version = str(opened.attrs["code_version"])
         axes = [short(opened[name][:][[0, -1]]) for name in ("row_axis", "frame_axis")]
     crc = np.array([zlib.crc32(clip.tobytes()) for clip in values])
     assert state.all() and np.isfinite(values).all()
@@ -78,6 +79,7 @@ def feature(file):
     return {
         "shape": list(values.shape),
         "dtype": str(values.dtype),
+        "version": version,
         "axes": axes,
         "crc_of_values": bool((crc == state & 0xFFFFFFFF).all()),
         "fingerprints": len(set((state >> 32).tolist())),
