@@ -226,8 +226,6 @@ def why_apart(own: Ranked, best: Ranked) -> Problem:
     why = f"different {own.reason} from {best.name}"
     if own.reason == "folds" and own.run.missing_folds and not best.run.missing_folds:
         why = f"it has {own.n} of {best.n} folds; train its missing folds"
-    elif own.reason == "answer":
-        why = f"it is a former answer, {own.run.features}"
     score = f"{percent(own.score.value)} %"
     return Problem(own.name, f"{score}, not compared: {why}")
 

@@ -9,8 +9,7 @@ predictions.csv costs one fold.
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
 source recordings, the cache's audio settings and parameters, folds and protocol (the
-validation clips, the epoch that counts). A former answer is in no ranking with the
-latest one, whichever score is higher. The main ranking has runs that finished every
+validation clips, the epoch that counts). The main ranking has runs that finished every
 fold. If no two comparable runs did, but several finished the same folds, these are
 ranked. The best run is the most accurate one, whatever its model; sign flips compare it
 with each other run, and with chance (`compare.ranking`). Features are compared within
@@ -371,7 +370,6 @@ def reason_apart(run: Run, other: Run) -> str:
         "classes": run.classes != other.classes,
         "folds": run.missing_folds != other.missing_folds
         or (same_ids and not np.array_equal(run.folds, other.folds)),
-        "answer": bool(run.members and other.members) and run is not other,
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
         "audio or features": not (imported or (same_values and same_audio)),

@@ -2,8 +2,8 @@
 runs.
 
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
-imported only if a fold is left to train. A folder that holds a different run from the
-planned one is refused.
+imported only if a fold is left to train. A run is its hash: a folder with another hash
+is left as it is.
 """
 
 import os
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.files import Lock
-from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
@@ -33,7 +32,7 @@ from featurestack.results.run_folder import (
     tested_run,
     write_config,
 )
-from featurestack.results.same_run import CODE, DATA, differences
+from featurestack.results.same_run import readable_again
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
 from featurestack.train.options import RunOptions, TrainOptions
@@ -42,7 +41,7 @@ from featurestack.train.plan import Plan, make_plan, training_command, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-DIGITS = 4  # of the data's digest, added to a run's name if a run of other data has it
+DIGITS = 4  # of a run's hash, added to its name if another run has the name
 
 
 # ---- the command
@@ -301,48 +300,35 @@ def seconds_of(folder: RunFolder) -> float:
 
 
 def choose_folder(plan: Plan) -> Plan:
-    """The plan with the folder of its run: the one that has begun, else a new one.
-
-    If the plain name belongs to a run on other data, or with other code of the user's
-    own model, the new name ends in digits of their digest, and a message says so.
-    RequestError if it belongs to a run of another configuration.
+    """The plan with the folder of its run: its name or, if that is another run's, the
+    name with digits of the hash. A message says so.
     """
-    code = {"code": plan.model.code} if plan.model.code else {}
-    of_data = digest({**plan.config.data, **code})[:DIGITS]
-    names = plan.path.name, f"{plan.path.name}-{of_data}"
-    free = []
-    for place in map(plan.path.with_name, names):
-        if (place / "run.json").exists():
-            if is_run_of(place, plan):
-                return replace(plan, path=place)
-        elif OwnFiles(place).identity in ("", plan.config.hash):
-            free.append(place)  # and no other process begins a run there
+    name, hash_ = plan.path.name, plan.config.hash
+    named, beside = map(plan.path.with_name, (name, f"{name}-{hash_[:DIGITS]}"))
+    for place in (named, beside):
+        if holds_run(place, plan):
+            return replace(plan, path=place)
+    free = [
+        place
+        for place in (named, beside)
+        if not (place / "run.json").exists()
+        # and no other process begins a run there
+        and OwnFiles(place).identity in ("", hash_)
+    ]
     if not free:
-        raise RequestError(f"{' and '.join(names)} are taken: give TAG=…")
-    if free[0] != plan.path:
+        raise RequestError(f"{named} and {beside} are other runs: give TAG=…")
+    if free[0] == beside:
         tell(
-            f"{plan.path.name} was trained on other clips, labels,"
-            f" folds{', values or model code' if code else ' or values'}, or cannot be"
-            f" read: this run is saved as {free[0].name}"
+            f"{name} is a run of other clips, labels, folds, values, weights or model"
+            f" code, or cannot be read: this run is saved as {beside.name}"
         )
     return replace(plan, path=free[0])
 
 
-def is_run_of(place: Path, plan: Plan) -> bool:
-    """Whether the folder holds the run of this plan; False if its data or the code of
-    the user's own model differ, or if it cannot be read. RequestError for a run of
-    another configuration.
-    """
-    folder = RunFolder(place)
+def holds_run(place: Path, plan: Plan) -> bool:
+    """Whether a folder has the run of this plan; False if it cannot be read."""
     try:
-        _ = folder.config
+        config = RunFolder(place).config
     except RequestError:
         return False
-    different = differences(folder.trained_config, plan.config, plan.cache)
-    if others := [part for part in different if part not in (DATA, CODE)]:
-        raise RequestError(
-            f"{folder.path} holds another configuration (different:"
-            f" {', '.join(others)}) and is left as it is: give TAG=… to train in a new"
-            " folder"
-        )
-    return not different
+    return config.hash == plan.config.hash and not readable_again(config, plan.cache)

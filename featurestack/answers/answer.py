@@ -45,7 +45,12 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.run_folder import RunFolder, claim_run, configuration_score
+from featurestack.results.run_folder import (
+    RECORD_LOCK,
+    RunFolder,
+    claim_run,
+    configuration_score,
+)
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
@@ -313,9 +318,8 @@ def find_answer(options: AnswerOptions) -> Answer:
     refuse_users_folder(options.reports / question.name)
     claim_run(question.folder, (), (), FILE)
     left = tell_time(question)
-    # a process that has waited finds everything done; the lock lies beside the folder,
-    # which an answer to another question renames
-    lock = question.folder.with_name(f".{FOLDER}.lock")
+    # a process that has waited finds everything done
+    lock = question.folder / RECORD_LOCK
     with Lock(lock, waiting="another process is running answer on these sounds"):
         checked = False
         if question.asked:
@@ -333,7 +337,6 @@ def find_answer(options: AnswerOptions) -> Answer:
         chosen = choice.choose_sets(scores, option_words(options))
         folds = scores.fits.plan.config.folds
         del scores  # its clips leave memory before training begins
-        choice.keep_former(question.folder, cache, chosen)
         run = choice.train(options, question.folder, folds, chosen)
         (job,) = jobs(part_of(options, AnalysisOptions))
         report = build_report(job)

@@ -19,7 +19,6 @@ of the set that was chosen without this fold, and choice.json what was chosen.
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, combinations
@@ -29,9 +28,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from featurestack.answers import DIFFERENCE, AnswerOptions
-from featurestack.answers.chosen import FILE, Choice, read_choice, write_choice
+from featurestack.answers.chosen import FILE, Choice, write_choice
 from featurestack.answers.fits import RIDGE, Fits, Part, fits_of, tested_by
-from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.quantities import counted, plural
@@ -48,7 +46,6 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
-from featurestack.results.same_run import is_of_today
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.training import execute
@@ -255,40 +252,13 @@ def train(
 # ---- the run folder
 
 
-def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
-    """Rename the folder unless it answers the same question. A former answer to this
-    question takes its name back.
-    """
-    try:
-        if is_answer_to(choice, folder, cache):
-            return
-        former = RunFolder(folder).config
-    except RequestError:  # there is none, or a damaged one
-        return
-    kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
-    if not kept.exists():
-        folder.rename(kept)
-        what = "on other features, clips, labels or folds"
-        tell(f"the former {folder.name}, {what}, is kept as {kept.name}")
-    for earlier in folder.parent.glob(f"{folder.name}-*/"):
-        with suppress(RequestError):  # damaged
-            if is_answer_to(choice, earlier, cache) and not folder.exists():
-                earlier.rename(folder)
-
-
-def is_answer_to(choice: Choice, folder: Path, cache: Cache) -> bool:
-    """Whether a folder's sets were chosen from the same features of today's data."""
-    same = {*read_choice(folder).candidates} == {*choice.candidates}
-    return same and is_of_today(RunFolder(folder).config, cache)
-
-
 def write_answer(
     folder: Path,
     runs: Mapping[int, RunFolder],
     later: RunFolder,
     choice: Choice,
 ) -> RunFolder:
-    """Write the run folder of an answer, with the choice in it.
+    """Write the run folder of an answer, with the choice in it, over a former one.
 
     runs   tested fold -> the run that has trained its set on the other folds
     later  the run of the set that is recommended for later use

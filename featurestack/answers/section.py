@@ -29,8 +29,7 @@ NONE = "no set: none is clearly better than chance"
 
 def answer(report: Report) -> Section | None:
     """The sets that the folds chose, and each set's own score."""
-    answers = (run for run in report.found.runs if run.members)
-    run = next(answers, None)  # the latest: a former one is in no main ranking
+    run = next((run for run in report.found.runs if run.members), None)
     if run is None:
         return None
     config = read_choice(run.folders[0].path)

@@ -1,9 +1,9 @@
-"""Is it the same run, of today's data? No torch.
+"""Is a run of today's data? No torch.
 
 A record has digests of the clips' table and of the feature values that the run was
-trained on. `as_of_today` is the record that it would have if it were trained now, and
-`differences` names what two records differ in. A run of other data stays as it is, and
-nothing but `remove` touches it; `train` makes a run next to it.
+trained on. `as_of_today` is the record that it would have if it were trained now. A run
+of other data stays as it is, and nothing but `remove` touches it; `train` makes a run
+next to it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,6 @@ from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import has_failed
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
-
-# what may differ besides options
-DATA = "clips, labels, folds or values"
-CODE = "model code"
-OTHERWISE = "the content of a file, or the program's version"
 
 
 def digest_of_clips(table: pd.DataFrame) -> str:
@@ -72,27 +67,6 @@ def as_of_today(config: RunConfig, cache: Cache) -> RunConfig:
     return config
 
 
-def differences(run: RunConfig, planned: RunConfig, cache: Cache) -> list[str]:
-    """What a run differs in from the record of a planned one, on this cache: options
-    such as `EPOCHS=`, DATA, CODE, or OTHERWISE if only the hashes differ.
-    """
-    parts = []
-    if run.training and planned.training:
-        trained = vars(run.training)
-        parts = [
-            f"{name.upper()}="
-            for name, value in vars(planned.training).items()
-            if trained.get(name) != value
-        ]
-    if run.data != planned.data or readable_again(run, cache):
-        parts.append(DATA)
-    if run.code != planned.code:
-        parts.append(CODE)
-    if not parts and run.hash != planned.hash:
-        return [OTHERWISE]
-    return parts
-
-
 def readable_again(config: RunConfig, cache: Cache) -> bool:
     """Whether a clip that a run left out can be read now."""
     for clip in config.left_out:
@@ -105,7 +79,8 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
     """Whether a run would be trained on the same data today."""
-    return not differences(config, as_of_today(config, cache), cache)
+    same = as_of_today(config, cache).data == config.data
+    return same and not readable_again(config, cache)
 
 
 def require_trained_on(run: RunFolder, cache: Cache) -> None:

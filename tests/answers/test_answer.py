@@ -179,7 +179,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(tmp_pa
         assert "64 clips of 8 groups, " in second
         assert "new speakers" not in second
         runs = [run.name for run in find("runs", "my sounds") if run.config.members]
-        assert runs[0] == "answer" and runs[1].startswith("answer-")
+        assert runs == ["answer"]
         page = page_text(Path("reports/my sounds/index.html"))
         assert "trained on the others; exact solution" in page
 

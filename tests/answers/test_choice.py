@@ -27,9 +27,9 @@ from featurestack.base.files import is_held
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.train.options import ListOptions, RunOptions
+from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.run_list import list_runs
+from featurestack.train.run_list import list_runs, remove_runs
 from featurestack.train.training import execute
 from tests.analysis.made_runs import no_figures
 from tests.refusal import refused
@@ -159,53 +159,47 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert [own.verdict for own in beside.every] == ["best", "clearly worse"]
 
 
-def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, capsys):
+@pytest.mark.parametrize("features", ["f1 f0", "f0 f2", "f2 f1 f0"])
+def test_a_later_answer_takes_the_place_of_the_former_whose_runs_stay(
+    tmp_path, capsys, features
+):
     brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
-    for features, told in (("f0 f1", False), ("f1 f0", False), ("f0 f2", True)):
-        found = answered(tmp_path, features=features)
-        said = "the former answer, on other features, clips, labels or folds, is kept"
-        assert (said in capsys.readouterr().err) == told
-    assert {*found.alone} == {"f0", "f2"}
-    both = findings(*load_runs(find(tmp_path / "runs", "d")))
-    answers = [run.features for run in both.runs if run.members]
-    assert answers == ["the choice from 2 features"] * 2
-    assert both.best.name == "answer"  # the latest, whichever is higher
-    (former,) = (own for own in both.others if own.run.members)
-    assert former.reason == "answer"
-    parts = {own.name for own in both.others if own.reason == "part of an answer"}
+    runs = tmp_path / "runs"
+    answered(tmp_path, features="f0 f1")
+    before = {run.name for run in find(runs, "d")}
+    found = answered(tmp_path, features=features)
+    assert {*found.alone} == {*features.split()}
+    after = {run.name: run for run in find(runs, "d")}
+    assert before <= after.keys()
+    assert [name for name, run in after.items() if run.config.members] == ["answer"]
+    assert {*read_choice(runs / "d" / "answer").candidates} == {*features.split()}
+    assert findings(*load_runs(after.values())).best.name == "answer"
     capsys.readouterr()
-    list_runs(ListOptions(runs=tmp_path / "runs"))
+    list_runs(ListOptions(runs=runs))
     printed = capsys.readouterr().out
-    *runs, last = re.findall("^/.*", printed, re.MULTILINE)
-    assert f"{tmp_path}/runs/d/answer " in last  # the newest
-    recommended = {each.members[0] for each in (both.best.run, former.run)}
-    assert recommended <= parts
-    assert len(runs) == 1 + len(parts)  # the former answer; no runs of a fold alone
-    every = len(find(tmp_path / "runs", "d"))
-    if every > len(runs) + 1:
-        assert f"{len(runs) + 1} of {every} runs; answers have" in printed
-    answered(tmp_path, features="f1 f0")  # the first question again has its own run
-    names = {run.name for run in find(tmp_path / "runs", "d") if run.config.members}
-    assert len(names) == 2 and "answer" in names
-    table = pd.read_csv(found.page.parent / "tables" / "chosen_sets.csv")
-    assert {*table["features"]} == {"f0", "f1", "f0+f1"}  # that of the last question
+    listed = re.findall("^/.*", printed, re.MULTILINE)
+    assert f"{runs}/d/answer " in listed[-1]  # the newest
+    if len(listed) < len(after):
+        assert f"{len(listed)} of {len(after)} runs; answers have" in printed
 
 
-def test_an_answer_that_has_renamed_a_former_one_is_still_waited_for(
+def test_an_answer_is_waited_for_and_its_run_is_not_removed_meanwhile(
     tmp_path, monkeypatch
 ):
     brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
     build, held = report.build_report, []
 
     def built(job):
-        held.append(is_held(tmp_path / "runs/d/.answer.lock"))
+        held.append(is_held(tmp_path / "runs/d/answer/.lock"))
+        with refused("answer is being trained by another process"):
+            remove_runs(RemoveOptions(runs=tmp_path / "runs", run="answer", yes=True))
         return build(job)
 
     monkeypatch.setattr(report, "build_report", built)
     for features in ("f0 f1", "f0 f2"):
         answered(tmp_path, features=features)
     assert held == [True, True]
-    assert not is_held(tmp_path / "runs/d/.answer.lock")
+    assert not is_held(tmp_path / "runs/d/answer/.lock")
 
 
 def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(

@@ -101,7 +101,7 @@ def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
     new = run_with(options)
     assert (old.finished, new.finished) == ([1], [1, 2, 3])
     assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
-    assert "or model code" in capsys.readouterr().err
+    assert "weights or model code" in capsys.readouterr().err
     assert old.config.family != new.config.family
     with refused("the code of the model pooled has changed since this run was trained"):
         RunModel(*bundle_of_run(old))

@@ -87,7 +87,12 @@ def test_another_configuration_never_touches_a_folder(options, run_copy):
     changed = change(run_copy.config.options, lr=3.0)
     config = change(run_copy.config, hash="0" * 12, training=changed)
     run_folder.write_config(run_copy.path, config)
-    with refused(r"different: LR.*TAG="):
+    before = (run_copy.path / "run.json").read_bytes()
+    beside = run_with(options, folds=(1,))
+    assert beside.name == f"{run_copy.name}-{beside.config.hash[:4]}"
+    assert (run_copy.path / "run.json").read_bytes() == before
+    run_folder.write_config(beside.path, change(beside.config, hash="1" * 12))
+    with refused(f"{beside.name} are other runs: give TAG="):
         training.execute(options)
     assert run_with(options, tag="mine", folds=(1,)).name == run_copy.name + "-mine"
 
