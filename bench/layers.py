@@ -140,7 +140,10 @@ def answer(fits: Fits, own: Numbers, part: Part) -> NDArray[np.floating]:
     plan, train = fits.plan, part.train
     groups = plan.cache.clips["group"].to_numpy()[train]
     classes, targets = len(plan.names), plan.targets[train]
-    model = ridge.fit(own.x[train], targets, classes, own.blocks, groups)
+    weights = fits.class_weights(train)
+    model = ridge.fit(
+        own.x[train], targets, classes, own.blocks, groups, class_weights=weights
+    )
     return model.logits(own.x[part.tested])
 
 

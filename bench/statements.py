@@ -365,7 +365,13 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
     question.folder.mkdir(parents=True)
     scores = rank(question.options, Cache(folder), question.features)
     fits, chosen = scores.fits, choose_sets(scores, [])
-    run = train(question.options, question.folder, fits.plan.config.folds, chosen)
+    run = train(
+        question.options,
+        question.folder,
+        fits.plan.config.folds,
+        chosen,
+        balanced=fits.metric.balanced,
+    )
     config = run.config
 
     truth = 0.25

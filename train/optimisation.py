@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from featurestack.base.terminal import tell_once
-from featurestack.compare.metrics import Floats, Ints
+from featurestack.compare.metrics import Floats, Ints, class_weights
 from featurestack.results.training_options import (
     DECAY,
     SMOOTHING,
@@ -101,8 +101,7 @@ class Objective:
         """
         if self.multilabel:
             return (clips - counts) / np.maximum(counts, 1)
-        present = np.count_nonzero(counts)
-        return clips / present / np.maximum(counts, 1)
+        return class_weights(counts)
 
 
 def make_optimiser(network: nn.Module) -> torch.optim.Optimizer:

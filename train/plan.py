@@ -7,7 +7,7 @@ folder's name shows the options that differ from the defaults; it is never parse
 
 import hashlib
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from featurestack.base.options import (
 )
 from featurestack.base.registry import object_at
 from featurestack.compare.metrics import indicator
+from featurestack.compare.scores import Metric, suited
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.clip_table import (
     WINDOW_COLUMNS,
@@ -399,6 +400,11 @@ def make_plan(request: RunOptions) -> Plan:
 
     data = facts_of_data(cache, table, task, features)
     folds = data["folds"]
+    if training.balance == "none" and judged_by(table, task, data).balanced:
+        messages.append(
+            "classes are uneven: the model is fitted for accuracy, and judged by"
+            " balanced accuracy; BALANCE=loss fits it for balanced accuracy"
+        )
     content = hashed_content(training, spec, model)
     content |= {name: data[name] for name in ("cache", "clips")}
     seedless = content | {"options": content["options"] | {"seed": None}}
@@ -433,6 +439,14 @@ def make_plan(request: RunOptions) -> Plan:
         augmenter=augmenter,
         path=path,
     )
+
+
+def judged_by(table: pd.DataFrame, task: Task, data: Mapping[str, Any]) -> Metric:
+    """The score that ranks runs on the tested clips of the table."""
+    clips = originals(table)
+    tested = clips[clips["fold"].isin(data["folds"])][task.column]
+    names = [entry.name for entry in data["classes"]]
+    return suited(task.metric, indicator(task.targets(tested, names), len(names)))
 
 
 def facts_of_data(

@@ -336,8 +336,9 @@ def find_answer(options: AnswerOptions) -> Answer:
             left.tell("single features")
         chosen = choice.choose_sets(scores, option_words(options))
         folds = scores.fits.plan.config.folds
+        balanced = scores.fits.metric.balanced
         del scores  # its clips leave memory before training begins
-        run = choice.train(options, question.folder, folds, chosen)
+        run = choice.train(options, question.folder, folds, chosen, balanced=balanced)
         (job,) = jobs(part_of(options, AnalysisOptions))
         report = build_report(job)
         of_check = sum(WARNINGS[code].of_check for code in report.found.warnings)

@@ -230,11 +230,19 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
 
 
 def train(
-    options: AnswerOptions, folder: Path, folds: Sequence[int], choice: Choice
+    options: AnswerOptions,
+    folder: Path,
+    folds: Sequence[int],
+    choice: Choice,
+    *,
+    balanced: bool,
 ) -> RunFolder:
     """Train the set of each fold without it, and the set for later use on every fold;
     a single feature has one run.
+
+    balanced  whether the score that chose them, and so the fit, counts classes equally
     """
+    balance = "loss" if balanced else "none"
     later = choice.recommended
     jobs = [*zip(folds, choice.sets)]
     jobs += [(fold, later) for fold, own in jobs if own != later]
@@ -242,6 +250,7 @@ def train(
     for fold, name in progress(jobs, label="training", unit="trainings"):
         with silenced():
             given = {"features": name, "model": RIDGE, "folds": (fold,)}
+            given["balance"] = balance
             runs[name] = execute(part_of(options, RunOptions, **given))
     if len(choice.candidates) == 1:
         return runs[later]

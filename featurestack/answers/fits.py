@@ -34,6 +34,7 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
+from featurestack.compare.metrics import Floats, class_weights
 from featurestack.compare.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
@@ -118,8 +119,19 @@ class Fits:
         groups = clips["group"].to_numpy()
         chosen_on = clips.index.isin(originals(clips).index)
         classes, targets = len(self.plan.names), self.plan.targets[train]
+        weights = self.class_weights(train)
         x = self.x(features, train)
-        return ridge.fit(x, targets, classes, blocks, groups, chosen_on, overwrite=True)
+        return ridge.fit(
+            x, targets, classes, blocks, groups, chosen_on, weights, overwrite=True
+        )
+
+    def class_weights(self, train: Positions) -> Floats | None:
+        """(K,) the weights with which a model is fitted to these clips: what balanced
+        accuracy judges is fitted with equal classes, as by BALANCE=loss.
+        """
+        if not self.metric.balanced:
+            return None
+        return class_weights(self.plan.indicator(train).sum(axis=0))
 
     def answer(self, features: str, part: Part) -> Numbers:
         """(n, K) the logits of a part's clips; without a feature, or if the training
@@ -170,7 +182,8 @@ class Fits:
         names = names_in(features)
         values = [plan.config.cache[channels[name].stored] for name in names]
         clips, task = plan.config.clips, plan.training.task
-        about = [task, plan.training.padding, [*plan.names], clips, values]
+        padding, score = plan.training.padding, self.metric.name
+        about = [task, padding, score, [*plan.names], clips, values]
         return fits_file(plan.path.parent, clips, task, digest(about), features)
 
     def key(self, part: Part) -> str:

@@ -21,9 +21,9 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for each name
-    # mean over folds of a classifier that sees only artefacts; AUROC for tags
+    # score of a classifier that sees only artefacts; macro AUROC for tags
     accuracy: float | None = None
-    # accuracy of the constant answer, the commonest class; 0.5 for tags
+    # the same of a constant answer; 0.5 for tags
     chance: float | None = None
     about: str = ""  # subject of a finding that counts nothing, such as "file names"
     reasons: Sequence[str] = ()  # the reason of each name, or none

@@ -5,6 +5,8 @@ artefacts   do level, padding, clipping and bandwidth predict the class? If they
 price       the accuracy that a split by clip adds to one by recording, or by a
             field of the names. Both splits have groups of the same sizes and
             classes, so that both models learn from equally many clips
+
+Uneven classes count the same in fit and score, as in balanced accuracy.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,8 @@ from featurestack.base.terminal import progress
 from featurestack.checks import NOTE, WARNING, Finding
 from featurestack.checks.clips import ARTEFACTS
 from featurestack.compare.average_precision import fold_ranks
-from featurestack.compare.metrics import Floats
+from featurestack.compare.metrics import Floats, class_weights, indicator
+from featurestack.compare.scores import ACCURACY, suited
 from featurestack.compare.significance import TRAINING_VARIANCE, accuracy_interval
 from featurestack.features_cache.clip_table import (
     classes_in,
@@ -54,6 +57,23 @@ def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
     return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
 
 
+def weights_of(targets: NDArray[np.integer] | NDArray[np.bool_]) -> Floats:
+    """(N,) the weight of each clip in fit and score, by the metric that suits."""
+    if targets.ndim == 2:
+        return np.ones(len(targets))
+    labels = indicator(targets, targets.max() + 1)
+    if not suited(ACCURACY, labels).balanced:
+        return np.ones(len(targets))
+    return labels @ class_weights(labels.sum(axis=0))
+
+
+def metric_of(targets: NDArray[np.integer] | NDArray[np.bool_]) -> str:
+    """The name of the score."""
+    if targets.ndim == 2:
+        return "macro AUROC"
+    return suited(ACCURACY, indicator(targets, targets.max() + 1)).title
+
+
 def answers_left_out(
     blocks: Sequence[NDArray[np.floating]],
     targets: NDArray[np.integer] | NDArray[np.bool_],
@@ -69,7 +89,7 @@ def answers_left_out(
     exclusive = targets.ndim == 1
     log_loss = ridge.class_loss if exclusive else ridge.label_loss
     truth = np.eye(targets.max() + 1)[targets] if exclusive else targets.astype(float)
-    counts = np.ones(len(x))
+    counts = weights_of(targets)
     left_out = []
     with threadpool_limits(1):  # sums have the same order on every machine
         kernels = ridge.kernels_of([kernel], standard.of(x), counts)
@@ -83,13 +103,13 @@ def answers_left_out(
 def scores_of_clips(
     targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
 ) -> tuple[Floats, Floats]:
-    """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC. With tags,
-    a clip's score for its label is the share of clips without the label for which the
-    model predicts a lower value.
+    """Scores and weights (N, K) whose mean is the accuracy, of uneven classes balanced
+    accuracy, or macro AUROC. With tags, a clip's score for its label is the share of
+    clips without the label for which the model predicts a lower value.
     """
     if targets.ndim == 1:
         correct = answers.argmax(axis=1) == targets
-        return correct[:, None].astype(float), np.ones((len(targets), 1))
+        return correct[:, None].astype(float), weights_of(targets)[:, None]
     scores = np.zeros(targets.shape)
     for label, has in enumerate(targets.T):
         others = np.sort(answers[~has, label])
@@ -128,10 +148,12 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         interval = accuracy_interval(flat, of_scores, counts, TRAINING_VARIANCE)
         return np.array([mean, *interval[0]])
 
-    metric, constant = "accuracy", "always the commonest class"
-    chance = float(table["label"].value_counts(normalize=True).max())
-    if has_tags(table):
-        metric, constant, chance = "macro AUROC", "chance", 0.5
+    metric, constant, chance = metric_of(targets), "chance", 0.5
+    if targets.ndim == 1:
+        by_class = np.bincount(targets, weights_of(targets))
+        chance = float(by_class.max() / len(targets))
+    if metric == ACCURACY.title:
+        constant = "always the commonest class"
     mean, low, high = accuracy(ARTEFACTS)
     if not low > chance:
         return []
@@ -169,8 +191,11 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     except RequestError:
         return []
     by_clip, by_group = accuracies(values, table, groups)
-    lost = is_lost(by_clip, by_group, len(table))
-    metric = "macro AUROC" if has_tags(table) else "accuracy"
+    targets = targets_of(table)
+    weights = weights_of(targets)
+    # independent clips of equal weight with the variance of these
+    lost = is_lost(by_clip, by_group, weights.sum() ** 2 / np.square(weights).sum())
+    metric = metric_of(targets)
     model = f"ridge on {'+'.join(PRICED)}"
     scores = f"{percent(by_clip)} % by clip, {percent(by_group)} % by {unit}"
     what = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
@@ -210,7 +235,7 @@ def random_splits(
     return [of_class.transform(rng.permutation) for _ in range(SPLITS)]
 
 
-def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
+def is_lost(by_clip: float, by_group: float, clips: float) -> bool:
     """Whether the accuracy by clip is more than two standard errors above that by
     group.
     """

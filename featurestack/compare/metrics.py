@@ -35,6 +35,13 @@ def indicator(targets: Ints, classes: int) -> Labels:
     return targets[:, None] == np.arange(classes)
 
 
+def class_weights(counts: Ints) -> Floats:
+    """(K,) the weight of a clip of each class, from the numbers of clips (K,), so that
+    every class with clips counts the same; the mean over the clips is 1.
+    """
+    return counts.sum() / np.maximum(counts, 1) / max(np.count_nonzero(counts), 1)
+
+
 def within_classes(targets: Ints) -> Labels:
     """(N,): whether each clip's labels are among the classes."""
     within: Labels = np.all(np.atleast_2d(targets.T) >= 0, axis=0)

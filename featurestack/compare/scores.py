@@ -30,6 +30,7 @@ from featurestack.compare.metrics import (
     Scores,
     accuracy,
     balanced_accuracy,
+    class_weights,
     decide,
     decision_scores,
     indicator,
@@ -110,9 +111,7 @@ class Predictions:
         """(N,) each clip's weight in the score; their mean is 1."""
         if not self.metric.balanced:
             return np.ones(len(self.labels))
-        sizes = self.labels.sum(axis=0)
-        of_class = len(self.labels) / np.maximum(sizes, 1) / (sizes > 0).sum()
-        return self.labels @ of_class
+        return self.labels @ class_weights(self.labels.sum(axis=0))
 
     @cached_property
     def parts(self) -> Floats:

@@ -240,9 +240,9 @@ def test_no_clips_of_the_choice_are_in_memory_while_sets_are_trained(
         made.append(weakref.ref(fits))
         return fits
 
-    def trained(*given):
+    def trained(*given, **named):
         assert [each() for each in made] == [None]
-        return train(*given)
+        return train(*given, **named)
 
     monkeypatch.setattr(choice, "fits_of", noted)
     monkeypatch.setattr(choice, "train", trained)

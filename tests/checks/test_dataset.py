@@ -302,6 +302,21 @@ def measured(recordings, each, x):
     )
 
 
+@pytest.mark.parametrize("rare", [10, 2])  # every second clip, or every tenth
+def test_an_artefact_of_uneven_classes_is_a_warning(rare):
+    """Its balanced accuracy is 89 %; the commonest class alone has 90 % accuracy."""
+    x = RNG.normal(size=(300, len(ARTEFACTS)))
+    table = measured(300, 1, x)
+    has = np.arange(300) % rare == 0
+    table["label"], table["fold"] = has.astype(str), 1 + np.arange(300) // 20 % 5
+    table["level"] += 2.5 * has
+    (found,) = artefact_findings(table)
+    assert found.names[0].startswith("level 8") or found.names[0].startswith("level 9")
+    assert found.chance == 0.5
+    metric = "accuracy" if rare == 2 else "balanced accuracy"
+    assert f" % {metric} (" in found.what
+
+
 def test_measures_of_four_recordings_say_nothing_about_their_classes():
     recordings = np.repeat(RNG.normal(size=(4, len(ARTEFACTS))), 10, axis=0)
     clips = recordings + 0.1 * RNG.normal(size=recordings.shape)
