@@ -283,6 +283,14 @@ def intact(
     return np.fromiter(crcs, np.uint64, len(states)) == states & CRC
 
 
+def difference(was: Mapping[str, object], here: Mapping[str, object]) -> str:
+    """The first fact that differs, such as `hop_length 512, here 256`; '' if none."""
+    for name in here | was:
+        if here.get(name) != was.get(name):
+            return f"{name} {was.get(name)}, here {here.get(name)}"
+    return ""
+
+
 @dataclass(frozen=True)
 class ClipStatus:
     """The status of B clips in a feature's file; all arrays are (B,)."""
@@ -352,6 +360,16 @@ class StoredFeature:
         if self.audio_channel:
             covered["audio_channel"] = self.audio_channel
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the values depend on besides the clips, by name."""
+        audio = ("dtype", "sample_rate", "samples")
+        return {
+            "version": self.code_version,
+            **self.parameters,
+            **{name: getattr(self, name) for name in audio},
+        }
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:

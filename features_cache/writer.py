@@ -26,7 +26,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,7 @@ from featurestack.features_cache.hdf5 import (
     StoredFeature,
     as_stored,
     clip_keys,
+    difference,
     lock,
     read_header,
     reserve_space,
@@ -79,6 +80,8 @@ class Extraction:
     settings: Mapping[str, str | int]  # attributes of the index
     stored: tuple[StoredFeature, ...]  # F, as their files should be
     part: slice  # rows of this run, whose audio files were looked at
+    # stored name of a feature whose file holds values of other parameters -> their name
+    former: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -150,7 +153,9 @@ def _compare_file(
     except DamagedFile as damage:
         return done, False, [f"made again: {damage.reason}"]
     except OutdatedFeature as other:
-        return done, False, [f"made again: {other}"]
+        former = extraction.former.get(feature.stored)
+        kept = f"; its values stay, as {former}" if former else ""
+        return done, False, [f"made again: {other}{kept}"]
     checked = done.copy()
     checked[extraction.part] = not is_verified(file.path)
     status = file.status(row_of, extraction.keys, checked)
@@ -179,7 +184,7 @@ def _open_file(
     file = read_header(feature.path)
     shape = feature.rows, feature.frames
     if file.key != feature.key or (file.rows, file.frames) != shape:
-        what = "other parameters, audio settings, code or type than asked for"
+        what = difference(file.facts, feature.facts) or "frames of another length"
         raise OutdatedFeature(f"{file.path.name} was made with {what}")
     return file, rows_of(extraction.ids, file.clip_ids)
 
@@ -251,6 +256,7 @@ def cache_writer(
     ):
         with _missing_under_lock(extraction) as lacking:
             needed = sum(lacking.sizes.values())
+            needed += sum(lacking.sizes.get(name, 0) for name in extraction.former)
             free = shutil.disk_usage(extraction.folder).free
             if needed and needed + RESERVE > free:
                 raise RequestError(
@@ -350,6 +356,7 @@ def _locked_file(
     try:
         if anew:
             file_lock.take(wait=True)
+            _keep_former(extraction, feature)
             _make(feature, extraction.ids, _finished_clips(extraction, feature))
         file_lock.take(shared=True, wait=True)
         # a killed run left them: drafting needs the exclusive lock
@@ -357,6 +364,22 @@ def _locked_file(
         yield read_header(feature.path.absolute())
     finally:
         file_lock.release()
+
+
+def _keep_former(extraction: Extraction, feature: StoredFeature) -> None:
+    """Copy the values of other parameters that a feature's file holds to a file of
+    their own name, which has the same fingerprints.
+    """
+    name = extraction.former.get(feature.stored)
+    if not name or (path := feature.path.with_name(f"{name}.h5")).exists():
+        return
+    with suppress(FileNotFoundError, DamagedFile):
+        held = read_header(feature.path)
+        values, states = held.map(), held.map(state=True)
+        rows = np.flatnonzero(states).tolist()
+        clips = ((row, values[row], int(states[row])) for row in rows)
+        claim_names(extraction.folder, path.name)
+        _make(replace(held, path=path, stored=name), held.clip_ids, clips)
 
 
 def _finished_clips(extraction: Extraction, feature: StoredFeature) -> Clips:

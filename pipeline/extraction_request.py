@@ -43,6 +43,7 @@ from featurestack.pipeline.features import (
     FEATURES,
     Feature,
     features_of_all,
+    former_name,
     refuse_unknown,
     resolve_feature,
 )
@@ -99,6 +100,12 @@ def request(
     notes = [*dataset.notes, *changes, *left_out]
     if not options.frame:
         notes += long_frames_notes(features, dataset.sample_rate)
+    former = {}
+    for feature in features:
+        with suppress(FileNotFoundError, DamagedFile):
+            held = read_header(dataset.folder / f"{feature.stored}.h5")
+            if name := former_name(feature, held):
+                former[feature.stored] = name
     return Request(
         folder=dataset.folder,
         read_only=dataset.read_only,
@@ -106,6 +113,7 @@ def request(
         settings=dataset.settings,
         stored=tuple(stored_feature(each, dataset, options.dtype) for each in features),
         part=rows,
+        former=former,
         dataset=dataset,
         features=features,
         notes=notes,

@@ -15,6 +15,7 @@ import functools
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, TypeVar
@@ -33,7 +34,7 @@ from featurestack.features_cache.feature_names import (
     parse_channel,
     parse_set,
 )
-from featurestack.features_cache.hdf5 import StoredFeature, to_stored
+from featurestack.features_cache.hdf5 import StoredFeature, difference, to_stored
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (
@@ -147,10 +148,7 @@ class Feature:
         """
         was = {"version": str(code_version), **recorded}
         here = {"version": str(self.code_version), **now}
-        for name in here | was:
-            if here.get(name) != was.get(name):
-                return f"{name} {was.get(name)}, here {here.get(name)}"
-        return ""
+        return difference(was, here)
 
     def read_map(self) -> "Feature | None":
         """The feature whose map it reads; None for audio or an external feature."""
@@ -355,6 +353,25 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:
         source=feature.source_of(**values) if feature.source_of else "",
         shapes={},
     )
+
+
+def former_name(feature: Feature, held: StoredFeature) -> str:
+    """The name of the values in a feature's file if its parameters are other ones that
+    have a name, such as `mel@hop_length=512` after a default has changed; else ''.
+    """
+    if held.code_version != feature.code_version:
+        return ""
+    changed = {
+        key: "none" if value is None else value
+        for key, value in held.parameters.items()
+        if feature.parameters.get(key, value) != value
+    }
+    channel = Channel(feature.name, tuple(sorted(changed.items())))
+    with suppress(RequestError):
+        former = resolve_feature(channel, held.sample_rate)
+        if former.recorded_facts == held.parameters and former.stored != held.stored:
+            return former.stored
+    return ""
 
 
 def difference_here(stored: StoredFeature) -> str:

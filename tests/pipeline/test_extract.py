@@ -19,6 +19,7 @@ from featurestack.pipeline import extract, extraction_request
 from featurestack.pipeline.extraction_request import request, with_frame
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.parameters import EvenSamples, Samples
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.cases import cases, data
@@ -131,7 +132,35 @@ def test_other_code_of_a_feature_makes_it_again(what, now, sounds, monkeypatch, 
     run(sounds)
     monkeypatch.setitem(vars(FEATURES["zcr"]), what, now)
     assert run(sounds) == {"rms": 0, "zcr": 8}
-    assert "made again: zcr.h5 was made with other" in capsys.readouterr().out
+    assert "made again: zcr.h5 was made with version " in capsys.readouterr().out
+
+
+def test_a_changed_default_keeps_the_former_values_under_their_own_name(
+    sounds, monkeypatch, capsys
+):
+    run(sounds)
+    before = stored(sounds, "rms")
+    file = cache(sounds).folder / "rms.h5"
+    rms = vars(FEATURES["rms"])
+    compute = rms["function"]
+
+    def coarser(clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 1024):
+        return compute(clip, frame_length=frame_length, hop_length=hop_length)
+
+    monkeypatch.setitem(rms, "function", coarser)
+    monkeypatch.delitem(rms, "declared", raising=False)
+    assert run(sounds) == {"rms": 8, "zcr": 0}
+    told = "rms.h5 was made with hop_length 512, here 1024; its values stay, as rms@"
+    assert told + "hop_length=512" in capsys.readouterr().out
+    assert run(sounds, features="rms@hop_length=512 rms") == {
+        "rms@hop_length=512": 0,
+        "rms": 0,
+    }
+    assert stored(sounds, "rms@hop_length=512") == before != stored(sounds, "rms")
+    # values of other code have no name
+    shutil.copy(file.with_name("rms@hop_length=512.h5"), file)
+    monkeypatch.setitem(rms, "version", 2)
+    assert run(sounds, features="rms") == {"rms": 8}
 
 
 def test_settings_of_the_whole_cache_put_no_feature_out_of_date_silently(sounds):
