@@ -76,7 +76,7 @@ class Fits:
     """
 
     plan: Plan  # the plan of a run with all channels
-    # channel -> (N, D), a row for each cached clip; a vector in its stored type
+    # channel -> (N, D), a row for each cached clip; vectors are the cache's memory map
     numbers: Mapping[str, NDArray[np.floating]]
     blocks: Mapping[str, Sequence[int]]  # channel -> numbers of each of its layers
     unusable: Mapping[str, str]  # clip id -> why it cannot be read
@@ -244,12 +244,17 @@ def fits_of(plan: Plan) -> Fits:
     unusable: dict[str, str] = {}
     for name, channel in zip(plan.channel_names, plan.input.channels, strict=True):
         spec = replace(plan.input, channels=(channel,))
-        stored = cache[channel.channel].dtype if channel.frames == 1 else np.float32
-        x = np.zeros((len(cache.clips), *spec.widths), stored)
+        maps = cache[channel.channel]
+        x: NDArray[np.floating] = np.zeros((len(cache.clips), *spec.widths), np.float32)
+        if channel.frames == 1:
+            x = maps.values[:, :, 0]
+            if not np.array_equal(maps.row_of, np.arange(len(x))):
+                x = x[maps.row_of]
         for positions in chunked(plan.table.index.to_numpy()):
             readable, values = read_usable(cache, channel, positions, unusable)
-            prepared = spec.prepare([values], [as_stored], cache.filled[readable])
-            x[readable] = prepared.flatten(1).numpy()
+            if channel.frames > 1:
+                prepared = spec.prepare([values], [as_stored], cache.filled[readable])
+                x[readable] = prepared.flatten(1).numpy()
         numbers[name] = x
         blocks[name] = replace(plan, input=spec).blocks
     return Fits(plan, numbers, blocks, unusable)

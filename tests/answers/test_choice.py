@@ -71,6 +71,20 @@ def scores_of(folder, place, names):
     return Scores(fits_of(make_plan(options)))
 
 
+def test_vectors_are_the_map_of_the_cache_in_the_order_of_its_clips(tmp_path):
+    """Memory: layers of a network are read from the file, not copied for the fits."""
+    folder = tmp_path / "d"
+    brought(folder, noise(1, 1))
+    cache = Cache(folder)
+    ids = cache.clips["clip_id"]
+    values = np.asarray(cache["f0"])
+    external.write_feature(folder, "turned", values[::-1], ids[::-1], dtype="float32")
+    numbers = scores_of(folder, tmp_path, ["f0", "turned"]).fits.numbers
+    assert not numbers["f0"].flags.writeable  # of a read-only map
+    np.testing.assert_array_equal(numbers["f0"], values[:, :, 0])
+    np.testing.assert_array_equal(numbers["turned"], numbers["f0"])
+
+
 @pytest.mark.parametrize("folds", [2, 5])
 def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     # some recordings have clips in two folds
