@@ -32,7 +32,7 @@ from featurestack.base.terminal import tell
 from featurestack.results.config import Compute
 from featurestack.results.tasks import Task
 from featurestack.results.training_options import Training
-from featurestack.train.optimisation import Objective
+from featurestack.train.optimisation import Objective, random_layers
 from featurestack.train.options import DEVICES
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -220,10 +220,13 @@ def trial_step(
     """
     prepare(compute)
     trial = place(copy.deepcopy(network), compute).train()
-    for layer in trial.modules():
-        if "Dropout" in type(layer).__name__:
-            layer.eval()
     x, y = batch
+    for name in random_layers(network, x):
+        layer = trial.get_submodule(name)
+        if isinstance(layer, nn.RNNBase):
+            layer.dropout = 0.0  # cuDNN trains no recurrent layer that is in eval()
+        else:
+            layer.eval()
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         with autocast(compute):

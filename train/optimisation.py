@@ -7,6 +7,7 @@ batch size and replayed with a batch's values. What is not captured runs kernel 
 kernel.
 """
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -204,6 +205,31 @@ class EarlyStopping:
         return 0 < self.patience <= self.since
 
 
+def random_layers(network: nn.Module, x: Tensor) -> list[str]:
+    """The names of the layers that draw random numbers when they train on clips such as
+    x, for example by dropout; of a layer inside another, the innermost.
+    """
+    trial = copy.deepcopy(network).cpu().train()
+    names = {layer: name for name, layer in trial.named_modules()}
+    before = list[Tensor]()
+    drawing = list[nn.Module]()
+
+    def enter(layer: nn.Module, _: object) -> None:
+        before.append(torch.get_rng_state())
+
+    def leave(layer: nn.Module, _: object, output: object) -> None:
+        inner = any(each in drawing for each in layer.modules())
+        if not (torch.equal(before.pop(), torch.get_rng_state()) or inner):
+            drawing.append(layer)
+
+    for layer in names:
+        layer.register_forward_pre_hook(enter)
+        layer.register_forward_hook(leave)
+    with torch.random.fork_rng(devices=()), torch.no_grad():
+        trial(x[:2].cpu().float())
+    return [names[layer] for layer in drawing]
+
+
 # ---- a step as one CUDA graph
 
 
@@ -225,20 +251,16 @@ def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
 
 
 def captured_passes(network: nn.Module, passes: Passes, user_defined: bool) -> Passes:
-    """The passes as one CUDA graph, unless the network has dropout or is the user's."""
-    reason = "the model is your own" if user_defined else ""
-    for layer in network.modules():
-        if "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0:
-            reason = "the model has dropout"
-    if not reason:
+    """The passes as one CUDA graph, unless the network is the user's."""
+    if not user_defined:
         return Replayed(network, passes, cuda_graph)
-    tell_once(KERNELS.format(reason))
+    tell_once(KERNELS.format("the model is your own"))
     return passes
 
 
 class Replayed:
-    """Passes that are captured at the first batch of each size. The logits they return
-    are valid until the next call.
+    """Passes that are captured at the first batch of each size, unless a layer draws
+    random numbers. The logits they return are valid until the next call.
     """
 
     def __init__(self, network: nn.Module, passes: Passes, record: Record) -> None:
@@ -266,6 +288,10 @@ class Replayed:
         """Capture the passes for batches of this size without changing the statistics
         of batch norms.
         """
+        if random_layers(self.network, x):
+            self.reason = "the model has dropout"
+            tell_once(KERNELS.format(self.reason))
+            return
         x, targets = x.clone(), targets.clone()
         before = [buffer.clone() for buffer in self.network.buffers()]
 

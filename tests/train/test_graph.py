@@ -4,14 +4,19 @@ not. A CPU cannot capture: here the work is done anew and copied into the same m
 
 import pytest
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from featurestack.base.terminal import tell_once
 from featurestack.results.config import Compute
 from featurestack.train import trainer
-from featurestack.train.compute import place
-from featurestack.train.models import resolve
-from featurestack.train.optimisation import Replayed, captured_passes
+from featurestack.train.compute import place, trial_step
+from featurestack.train.optimisation import (
+    Objective,
+    Replayed,
+    captured_passes,
+    random_layers,
+)
 from featurestack.train.trainer import Trainer
 from tests.train.small_cache import build, change, load
 
@@ -86,13 +91,83 @@ def test_what_cannot_be_captured_runs_eagerly_and_is_told_once(options, capsys):
     assert capsys.readouterr().err.count("operation not permitted") == 1
 
 
-def test_models_with_dropout_and_own_models_are_not_captured(capsys):
+class Functional(nn.Module):
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.5, self.training)
+
+
+LAYERS = {  # layer -> the name of what draws in it, if anything does
+    "dropout": (nn.Dropout(0.1), "0"),
+    "no dropout": (nn.Dropout(0.0), None),
+    "functional": (Functional(), "0"),
+    "slopes": (nn.RReLU(), "0"),
+    "recurrent": (nn.GRU(4, 4, num_layers=2, dropout=0.2), "0"),
+    "recurrent, exact": (nn.GRU(4, 4, num_layers=2), None),
+    "attention": (nn.TransformerEncoderLayer(4, 1, 4, 0.1), "0.self_attn"),
+    "attention, exact": (nn.TransformerEncoderLayer(4, 1, 4, 0.0), None),
+    "norm": (nn.BatchNorm1d(4), None),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_is_random_by_what_it_draws(name):
+    layer, drawing = LAYERS[name]
+    found = random_layers(nn.Sequential(layer), torch.randn(8, 4))
+    assert found[:1] == ([drawing] if drawing else [])
+
+
+class Recurrent(nn.Module):
+    """A network of the project with random layers that are not called dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = nn.GRU(16, 8, num_layers=2, dropout=0.5)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.head(self.rows(x.mean(1).permute(2, 0, 1))[0][-1])
+
+
+def test_a_trial_step_of_random_layers_draws_nothing():
+    network = Recurrent()
+    batch = torch.randn(4, 1, 16, 16), torch.eye(4)
+    losses = {trial_step(network, Objective(False), Compute(), batch)[0]}
+    network.rows.dropout = 0.0
+    losses.add(trial_step(network, Objective(False), Compute(), batch)[0])
+    assert len(losses) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "captures"),
+    [
+        (lambda: build("texturenet", 1, 4, (16, 16)), False),
+        (Recurrent, False),
+        (lambda: build("resnet18", 1, 4, (64, 64)), True),
+    ],
+)
+def test_models_that_draw_are_not_captured(made, captures, capsys):
     tell_once.cache_clear()
-    for name, captures in (("texturenet", False), ("resnet18", True), ("cnn4", True)):
-        network = build(name, 1, 4, (16, 16))
-        passes = captured_passes(network, trained, resolve(name).user_defined)
-        assert isinstance(passes, Replayed) is captures
-    assert "CUDA graph: the model has dropout" in capsys.readouterr().err
+    network = made()
+
+    def passes(x, targets):
+        network.zero_grad()
+        logits = network(x)
+        loss = logits.square().mean()
+        loss.backward()
+        return loss, logits
+
+    replayed = Replayed(network, passes, again)
+    side = 64 if captures else 16
+    replayed(torch.randn(2, 1, side, side), torch.eye(4)[:2])
+    assert bool(replayed.captured) is captures
+    told = "CUDA graph: the model has dropout" in capsys.readouterr().err
+    assert told is not captures
+
+
+def test_own_models_are_not_captured(capsys):
+    tell_once.cache_clear()
+    network = build("cnn4", 1, 4, (16, 16))
+    assert isinstance(captured_passes(network, trained, False), Replayed)
     assert captured_passes(network, trained, user_defined=True) is trained
     assert "CUDA graph: the model is your own" in capsys.readouterr().err
 

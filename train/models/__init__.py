@@ -132,14 +132,20 @@ class Architecture:
         default channels of the input's size.
 
         With a `generator`, weights of convolutions are drawn as by He et al. (2015) for
-        ReLU, those of linear layers as by torch's default, and biases are 0.
+        ReLU, those of linear layers as by torch's default, and biases are 0; other
+        weights are drawn by the builder, from torch's own generator with the same seed.
         """
+        import torch
         from torch import nn
 
         of_channels: tuple[Planes, ...] = ()
         if self.takes_planes:
             of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
-        network = self.builder(channels, classes, shape, *of_channels, **self.settings)
+        given = channels, classes, shape, *of_channels
+        with torch.random.fork_rng(devices=()):
+            if generator:
+                torch.manual_seed(generator.initial_seed())
+            network = self.builder(*given, **self.settings)
         if not isinstance(network, nn.Module):
             raise RequestError(
                 f"MODEL={self.name}: the function returned {network!r}, expected a"

@@ -1,6 +1,7 @@
 """`make models`: list models with their sizes, and augmentations, or show one model."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -54,6 +55,7 @@ def describe_model(
     Stages are the shape of the input and the shape after each layer, down to DEPTH,
     that changes it. Multiply-adds are those of convolutions and linear layers, as in
     papers. The network runs on the CPU: on `meta` torch would import its compiler.
+    Tensors of a user's network need not be parameters, so it is built there too.
     """
     model = resolve(name)
     shape = shape or example(model.kind).shape
@@ -61,7 +63,11 @@ def describe_model(
     operations: list[int] = []
     stages: Stages = [("input", shape)]
 
-    def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
+    def note(place: str, layer: nn.Module, _: object, output: Any) -> None:
+        while isinstance(output, tuple | list) and output:
+            output = output[0]  # of a recurrent or an attention layer
+        if not isinstance(output, torch.Tensor):
+            return
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
             kernel = layer.weight[0]  # (inputs of a group, *kernel)
             operations.append(kernel.numel() * output.numel())
@@ -70,7 +76,7 @@ def describe_model(
         if place.count(".") < DEPTH and shape != former:
             stages.append((place or "output", shape))
 
-    with torch.device("meta"):  # draws no weights
+    with torch.device("cpu" if model.user_defined else "meta"):  # meta draws no weights
         network = model.build(channels, classes, (rows, frames)).eval()
     network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
     for place, layer in network.named_modules():

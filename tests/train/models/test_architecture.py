@@ -7,6 +7,7 @@ from featurestack.train.models import MODELS, model, resolve
 from featurestack.train.models.sizes import describe_model, list_models
 from featurestack.train.options import ModelsOptions
 from tests.cases import cases
+from tests.processes import python
 from tests.refusal import refused
 from tests.train.small_cache import build, clip_table, fill, run_with, small_options
 
@@ -50,6 +51,59 @@ def test_options_at_their_defaults_are_left_out_of_the_name(text, name):
     found = resolve(text)
     assert found.name == name
     assert resolve(found.name).name == name
+
+
+MIXED = """
+import sys
+import torch
+from torch import nn
+import featurestack as fs
+
+@fs.model("image")
+def mixed(channels, classes, shape):
+    "Each layer whose weights torch draws."
+    return Mixed(channels, classes)
+
+class Mixed(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.bare = nn.Parameter(torch.randn(8))
+        self.wider = nn.ConvTranspose2d(channels, 8, 3)
+        self.rows = nn.GRU(8, 8, num_layers=2, batch_first=True, dropout=0.2)
+        self.again = nn.LSTM(8, 8, bidirectional=True, batch_first=True)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.encoder = nn.TransformerEncoderLayer(16, 2, 32)
+        self.table = nn.Embedding(4, 16)
+        self.head = nn.Linear(16, classes)
+
+    def forward(self, x):
+        y = self.wider(x).mean(2).transpose(1, 2) + self.bare
+        y, _ = self.again(self.rows(y)[0])
+        y, _ = self.attention(y, y, y)
+        return self.head(self.encoder(y).mean(1) + self.table.weight.mean(0))
+
+if __name__ == "__main__":
+    from featurestack.train.models import resolve
+    from featurestack.train.models.sizes import describe_model
+    torch.rand(int(sys.argv[1]))  # weights depend on nothing that was drawn before
+    drawn = torch.Generator().manual_seed(int(sys.argv[2]))
+    network = resolve("mixed").build(1, 4, (64, 64), generator=drawn)
+    weights = {name: w.double().sum().item() for name, w in network.named_parameters()}
+    print(describe_model("mixed")[0], weights)
+"""
+
+
+def test_a_seed_draws_every_weight_of_an_own_model(tmp_path):
+    (tmp_path / "mixed.py").write_text(MIXED)
+    given = ("1", "0"), ("99", "0"), ("1", "5")
+    found = [python("mixed.py", *words, cwd=tmp_path).stdout for words in given]
+    assert found[0] == found[1] != found[2]
+
+
+def test_models_lists_an_own_model_whose_layers_return_tuples(tmp_path):
+    (tmp_path / "mixed.py").write_text(MIXED)
+    words = "-m", "featurestack", "models", "LOAD=mixed.py", "MODEL=mixed"
+    assert "6,474 parameters" in python(*words, cwd=tmp_path).stdout
 
 
 def test_the_stages_of_a_model_are_listed(capsys):
