@@ -11,6 +11,7 @@ docstring says what its table shows.
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bench.record import bench
+from bench.record import bench, record, spent
 from bench.worlds import World, cross_validated, folds_of, models_of
 from bench.worlds import draw as draw_world
 from featurestack.analysis.findings import findings
@@ -36,8 +37,14 @@ from featurestack.base.options import Options, option
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.checks.ridge_findings import accuracies, is_lost
-from featurestack.compare.metrics import Floats, Ints
+from featurestack.compare.average_precision import (
+    average_precision,
+    macro,
+    precision_of_seeds,
+)
+from featurestack.compare.metrics import Floats, Ints, Labels, indicator
 from featurestack.compare.ranking import ModelRanking, in_order
+from featurestack.compare.scores import BALANCED_ACCURACY
 from featurestack.compare.significance import FAMILY_LEVEL, LEVEL, sign_flip_tests
 from featurestack.extras.recordings.check import (
     draw,
@@ -61,6 +68,7 @@ from tests.analysis.simulated import (
     simulated_tag_runs,
 )
 
+FEWEST_KEPT = 100  # reports
 Rows = Iterator[tuple[object, ...]]  # the head of a table, then its rows
 Simulation = Callable[[int, np.random.Generator], Rows]
 
@@ -115,6 +123,86 @@ def simulated_recalls(
     clips = np.arange(len(target))
     labels, answers = every[target] > 0, every[predicted]
     return simulated_run("mel", clips, clips % FOLDS + 1, labels, answers)
+
+
+def classes(reports: int, rng: np.random.Generator) -> Rows:
+    """% of 95 % intervals of balanced accuracy, and of mAP, that hold the truth if some
+    classes have few clips: by the recordings of the classes, the clips of each, which
+    share half of their variance, and the recalls (of mAP: the distance of a class's
+    scores from the others, in deviations).
+    """
+    yield "score", "recordings of the classes", "clips of each", "by class", "% holds"
+    accuracies: Sequence[tuple[Sequence[int], int, Sequence[float]]] = (
+        ((270, 30), 1, (0.85, 0.85)),
+        ((285, 15), 1, (0.85, 0.85)),
+        ((290, 10), 1, (0.9, 0.8)),
+        ((295, 5), 1, (0.9, 0.8)),
+        ((45, 5), 1, (0.9, 0.8)),
+        ((50,) * 8 + (3,) * 2, 1, (0.8,) * 10),
+        ((100, 50, 20, 10, 5), 1, (0.97, 0.95, 0.93, 0.92, 0.9)),
+        ((150, 150), 1, (0.85, 0.85)),
+        ((180, 120), 1, (0.85, 0.85)),
+        ((60, 30), 1, (0.9, 0.9)),
+        ((60, 8), 4, (0.85, 0.85)),
+        ((40, 5), 8, (0.9, 0.8)),
+        ((30, 10, 5), 4, (0.9, 0.85, 0.8)),
+        ((60, 5), 10, (0.9, 0.9)),
+    )
+    for recordings, clips, recalls in accuracies:
+        target = np.repeat(np.arange(len(recordings)), recordings).repeat(clips)
+        groups = np.arange(sum(recordings)).repeat(clips)
+        held = []
+        for _ in range(reports):
+            easy = together(groups, clips, rng) < norm.ppf(np.array(recalls)[target])
+            answers = np.eye(len(recordings))[(target + ~easy) % len(recordings)]
+            labels = indicator(target, len(recordings))
+            run = simulated_run("mel", groups, groups % FOLDS + 1, labels, answers)
+            score = replace(run, metric=BALANCED_ACCURACY).score
+            held.append(score.low <= np.mean(recalls) <= score.high)
+        yield "balanced accuracy", recordings, clips, recalls, percent(held)
+    for total, positive, clips, distances in (
+        (200, (40,) * 4, 1, (2.0,) * 4),
+        (300, (90, 90, 6, 6), 1, (2.5,) * 4),
+        (300, (90, 5), 1, (2.5, 4.0)),
+        (300, (90, 5), 1, (2.5, 2.0)),
+        (60, (18, 4), 5, (2.5, 3.0)),
+        (60, (18, 3), 5, (2.5, 4.0)),
+    ):
+        design = positive, clips, distances, rng
+        truths = [labelled(20, total, *design)[:2] for _ in range(10)]
+        truth = np.mean([macro(average_precision(*each)) for each in truths])
+        held = []
+        for _ in range(reports):
+            labels, scores, groups = labelled(1, total, *design)
+            low, high = precision_of_seeds(labels, scores[None], groups)[-1, 1:]
+            held.append(low <= truth <= high)
+        yield "mAP", f"{positive} of {total}", clips, distances, percent(held)
+
+
+def together(groups: Ints, clips: int, rng: np.random.Generator) -> Floats:
+    """(N,) normal numbers; the clips of a recording share half of their variance."""
+    own = rng.normal(size=len(groups))
+    if clips == 1:
+        return own
+    return np.sqrt(0.5) * (own + rng.normal(size=groups.max() + 1)[groups])
+
+
+def labelled(
+    times: int,
+    total: int,
+    positive: Sequence[int],
+    clips: int,
+    distances: Sequence[float],
+    rng: np.random.Generator,
+) -> tuple[Labels, Floats, Ints]:
+    """Labels and scores (N, K) and recordings (N,) of `times` a dataset of so many
+    recordings, of which so many have each class.
+    """
+    groups = np.arange(total * times).repeat(clips)
+    order = rng.permuted(np.tile(np.arange(total * times), (len(positive), 1)), axis=1)
+    labels = (np.array(positive) * times > order.T)[groups]
+    scores = [together(groups, clips, rng) for _ in positive]
+    return labels, np.stack(scores, axis=1) + labels * np.array(distances), groups
 
 
 def equal_runs(reports: int, rng: np.random.Generator) -> Rows:
@@ -472,6 +560,7 @@ def kept_promise(
 
 SIMULATIONS: tuple[Simulation, ...]
 SIMULATIONS = (
+    classes,
     equal_runs,
     sets,
     tags,
@@ -500,10 +589,36 @@ def statements(options: StatementsOptions) -> None:
     """Print a table for each statement."""
     for name in options.statement or STATEMENTS:
         simulated = STATEMENTS[name]
+        used = spent()
         head, *rows = simulated(options.reports, np.random.default_rng(options.seed))
         print(f"{name}: {' '.join((simulated.__doc__ or '').split())}")
         print(f"{options.reports} simulations of each row\n")
         print(text_table(rows, [str(each) for each in head]), "\n", flush=True)
+        keep(name, head, rows, options.reports, spent() - used)
+
+
+def keep(
+    name: str,
+    head: Sequence[object],
+    rows: Sequence[Sequence[object]],
+    reports: int,
+    seconds: float,
+) -> None:
+    """Write the columns whose heading begins with "% " to simulations.csv, a row for
+    each of their numbers; FEWEST_KEPT says from how many reports on.
+    """
+    numbers = {}
+    for row in rows:
+        cells = dict(zip(map(str, head), row))
+        design = [f"{what} {cell}" for what, cell in cells.items() if what[0] != "%"]
+        for what, cell in cells.items():
+            if what[0] == "%" and cell:
+                numbers[f"{name}: {'; '.join(design)}: {what}"] = cell
+    if numbers and reports >= FEWEST_KEPT:
+        ends = {"low": numbers.values(), "high": numbers.values()}
+        table = pd.DataFrame({"simulation": [*numbers], **ends})
+        command = f"python -m bench.statements STATEMENT={name} REPORTS={reports}"
+        record("simulations", table, command, seconds)
 
 
 if __name__ == "__main__":

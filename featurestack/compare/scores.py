@@ -124,6 +124,17 @@ class Predictions:
         low, high = self.metric.interval(self)
         return Estimate(self.metric.score(self), float(low), float(high))
 
+    def interval_of(self, correct: Floats) -> Floats:
+        """(M, 2) the 95 % intervals of accuracies, balanced if the metric is, of clips
+        that are right as in `correct` (N, M).
+        """
+        labels = (
+            self.labels[:, self.labels.any(axis=0)] if self.metric.balanced else None
+        )
+        return accuracy_interval(
+            correct, self.groups, self.weights, self.variance, labels
+        )
+
     def evaluation(self, seed: int, clips: Labels) -> Evaluation:
         """What one seed predicted for some of the clips, for other scores."""
         of_seed = self.probabilities, self.decisions, self.order
@@ -195,12 +206,7 @@ class Metric:
 
     def interval(self, predictions: Predictions) -> Floats:
         """(2,) the 95 % interval of the score."""
-        return accuracy_interval(
-            predictions.correct[:, None],
-            predictions.groups,
-            predictions.weights,
-            predictions.variance,
-        )[0]
+        return predictions.interval_of(predictions.correct[:, None])[0]
 
     def class_table(self, predictions: Predictions) -> pd.DataFrame:
         """A row for each class: precision, recall, f1, support and others, averaged

@@ -8,7 +8,9 @@ Its standard error gives an effective number of clips, p (1 - p) / error², for 
 Wilson's interval is computed (Wilson 1927; Korn and Graubard 1998), with a quantile of
 Student's t. Its degrees of freedom are the effective number of recordings, (Σn)² / Σn²
 for recordings of n clips, minus one: three recordings of 60 clips and sixty of one clip
-count as about five.
+count as about five. A mean over classes varies at least as much as its classes would
+if each had one more clip that is right and one that is wrong (Agresti and Coull 1998):
+a class of five clips that are all right is not known to be easy.
 
 **The test** is Fisher's randomisation test. It draws the signs of all recordings'
 differences many times and counts how often their sum is at least as far from zero as
@@ -35,7 +37,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.quantities import counted, is_or_are
-from featurestack.compare.metrics import Floats
+from featurestack.compare.metrics import Floats, Labels
 
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000
@@ -73,6 +75,7 @@ def accuracy_interval(
     groups: NDArray[np.generic],
     weights: Floats,
     spread: Floats | float = 1.0,
+    labels: Labels | None = None,
 ) -> Floats:
     """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
 
@@ -80,6 +83,8 @@ def accuracy_interval(
     weights  (N,) or (N, M)
     spread   (M,) the variance of each score, over the variance of clips: it divides the
              effective number of clips
+    labels   (N, K) the clips' classes, each with a clip, if the weighted mean is that
+             of their recalls
     """
     if weights.ndim == 1:
         weights = weights[:, None]
@@ -95,7 +100,47 @@ def accuracy_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.nanvar(hits / clips, axis=0)
     effective = effective_recordings(totals)
-    return wilson_interval(mean, variance, effective, len(correct), spread)
+    shrunken = mean
+    if labels is not None:
+        sizes = clips_of_classes(correct, labels, groups)
+        recalls = labels.T @ correct / labels.sum(axis=0)[:, None]
+        shrunken, least = mean_of_classes(recalls, sizes)
+        variance = np.maximum(variance, least)
+    return wilson_interval(mean, variance, effective, len(correct), spread, shrunken)
+
+
+def mean_of_classes(scores: Floats, clips: Floats) -> tuple[Floats, Floats]:
+    """Means (M,) of the classes' scores (K, M) of so many clips (K, M), and their least
+    variance. A class whose few clips are all right has no variance in a bootstrap, so
+    each class counts one more clip that is right and one that is wrong.
+    """
+    shrunken = (scores * clips + 1) / (clips + 2)
+    variance = (shrunken * (1 - shrunken) / clips).sum(axis=0)
+    return shrunken.mean(axis=0), variance / len(scores) ** 2
+
+
+def clips_of_classes(
+    correct: Floats, labels: Labels, groups: NDArray[np.generic]
+) -> Floats:
+    """(K, M) as how many independent clips the clips of each class count: fewer if the
+    clips of a recording are right or wrong together in all classes, but as many as the
+    class has recordings at least.
+    """
+    totals = recording_sums(labels.astype(float), groups)  # (G, K)
+    sizes = totals.sum(axis=0)
+    recordings = effective_recordings(totals)
+    among = np.maximum((totals > 0).sum(axis=0), 2)
+    together, alone = np.zeros((2, correct.shape[1]))
+    for of_class, size, count in zip(labels.T, sizes, among):
+        own = correct[of_class]
+        recall = own.mean(axis=0)
+        sums = recording_sums(own - recall, groups[of_class])
+        together += np.square(sums).sum(axis=0) * count / (count - 1)
+        alone += size * recall * (1 - recall)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # if every clip is right, nothing is known of how they vary together
+        common = np.where(alone > 0, np.maximum(together / alone, 1), np.inf)
+    return np.maximum(sizes[:, None] / common, recordings[:, None])
 
 
 @lru_cache(maxsize=1)  # a report asks for each of its runs
@@ -114,19 +159,22 @@ def wilson_interval(
     effective: Floats,
     clips: int,
     spread: Floats | float = 1.0,
+    shrunken: Floats | None = None,
 ) -> Floats:
     """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates.
 
     effective  (M,) effective numbers of recordings; an interval of one is NaN
     clips      upper limit of the effective number of clips
     spread     as in `accuracy_interval`
+    shrunken   (M,) means that give the effective number of clips; by default `mean`
     """
     # loading it takes a sixth of the time of `make features` with nothing to do
     from scipy.special import stdtrit
 
+    share = mean if shrunken is None else shrunken
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = variance * effective / (effective - 1)
-        number = mean * (1 - mean) / variance  # effective number of independent clips
+        number = share * (1 - share) / variance  # effective number of independent clips
         countable = (number > 0) & np.isfinite(number)
         number = np.where(countable, np.minimum(number, clips), effective)
         quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)

@@ -218,3 +218,18 @@ def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, wide
         widths.append(high - low)
     assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01
     assert np.mean(widths) < widest
+
+
+@pytest.mark.parametrize("clips", [1, 4])
+def test_a_class_whose_few_clips_are_all_right_is_not_sure(clips):
+    """95 of 100 clips of one class are right, and all 5 of the other, whose recall may
+    be 56 % (the lower end of Wilson's interval), so that the mean may be 75 %. Clips of
+    a recording that are right together add nothing.
+    """
+    correct = np.repeat([1.0] * 95 + [0.0] * 5 + [1.0] * 5, clips)
+    labels = np.eye(2, dtype=bool)[np.repeat([0] * 100 + [1] * 5, clips)]
+    weights = labels @ (len(labels) / labels.sum(axis=0) / 2)
+    given = correct[:, None], np.arange(105).repeat(clips), weights, 1.0
+    assert accuracy_interval(*given)[0, 0] > 0.91
+    ((low, high),) = accuracy_interval(*given, labels)
+    assert 0.7 < low < 0.85 and high > 0.98

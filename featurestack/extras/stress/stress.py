@@ -28,7 +28,7 @@ from featurestack.base.quantities import counted, listed, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
-from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
+from featurestack.compare.significance import few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
@@ -190,7 +190,7 @@ def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
     groups, weights = tested.groups, tested.weights
     order = np.argsort(run.scored()["clip_id"])  # of `tested`
     right = np.array([of.right for of in changes.values()], float).T[order]
-    intervals = accuracy_interval(right, groups, weights, run.variance)
+    intervals = tested.interval_of(right)
     parts = right * weights[:, None]
     table = pd.DataFrame({"run": run.name, "change": [*changes]})
     table["score"] = parts.mean(axis=0).round(12)
