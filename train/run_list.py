@@ -1,8 +1,11 @@
 """`make runs` and `make remove`: list and delete runs."""
 
+import glob
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from featurestack.base.errors import RequestError
 from featurestack.base.own_files import RECORD, OwnFiles
@@ -81,19 +84,27 @@ def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
 # ---- remove
 
 
+def tables_called(name: str, runs: Path, dataset: str) -> list[Path]:
+    """The folders of this name that a command wrote and that are no runs, importance
+    and fits, of one dataset or of all; none for a path.
+    """
+    if not re.fullmatch(r"[^./][^/]*", name):
+        return []
+    folders = runs.glob(f"{glob.escape(dataset) or '*'}/{glob.escape(name)}")
+    return [
+        folder
+        for folder in folders
+        if (folder / RECORD).is_file() and not (folder / "run.json").exists()
+    ]
+
+
 def remove_runs(options: RemoveOptions) -> int:
     """Count the files, ask, and delete them; return 1 if a script does not say yes."""
     dataset, _ = find_cache(options.dataset, options.data, options.name)
     runs: list[RunFolder] = []
     if options.old:
         runs += of_other_data(find(options.runs, dataset), options.data)
-    # importance and fits: written by a command, but not runs
-    named = options.runs.glob(f"{dataset or '*'}/{options.run or '?'}")
-    folders = [
-        folder
-        for folder in named
-        if (folder / RECORD).is_file() and not (folder / "run.json").exists()
-    ]
+    folders = tables_called(options.run, options.runs, dataset)
     if not folders and (options.run or not options.old):
         runs += select(options.runs, options.run, dataset, data=options.data)
     folders += list(dict.fromkeys(run.path for run in runs))

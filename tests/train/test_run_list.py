@@ -4,6 +4,9 @@ in training stays.
 
 import io
 import shutil
+from pathlib import Path
+
+import pytest
 
 from featurestack.base.files import Lock
 from featurestack.base.own_files import OwnFiles
@@ -67,3 +70,37 @@ def test_what_a_command_filled_without_a_run_is_removed_but_ones_own_files(
     assert [*importance.iterdir()] == [importance / "mine.txt"]
     assert find(runs) == [run_copy]
     shutil.rmtree(importance)
+
+
+@pytest.mark.parametrize(
+    ("given", "gone"),
+    [
+        ({"run": "*"}, []),
+        ({"run": "?" * 10}, []),
+        ({"run": "[i]mportance"}, []),
+        ({"dataset": "b*", "run": "importance"}, []),
+        ({"run": "../birds/importance"}, []),
+        ({"run": "../../data/birds"}, []),
+        ({"run": "birds/importance"}, []),
+        ({"run": ".."}, []),
+        ({"dataset": "b*ds", "run": "importance"}, ["runs/b*ds/importance"]),
+        ({"dataset": "birds", "run": "[a]"}, ["runs/birds/[a]"]),
+    ],
+)
+def test_names_are_no_patterns_and_lead_out_of_no_folder(
+    tmp_path, monkeypatch, given, gone
+):
+    monkeypatch.chdir(tmp_path)
+    folders = "runs/birds/importance", "runs/b*ds/importance", "runs/birds/[a]"
+    for folder in (*folders, "runs/birds/a", "data/birds"):
+        Path(folder).mkdir(parents=True)
+        OwnFiles(Path(folder)).write({"importance.json": "{}"})
+    before = {*Path().rglob("importance.json")}
+    options = RemoveOptions(**given, yes=True)
+    if gone:
+        assert remove_runs(options) == 0
+    else:
+        with refused("run"):
+            remove_runs(options)
+    after = {*Path().rglob("importance.json")}
+    assert before - after == {Path(folder, "importance.json") for folder in gone}

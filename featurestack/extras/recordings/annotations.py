@@ -94,6 +94,8 @@ class Recordings:
     def find(self, name: PurePosixPath, where: str) -> str:
         """The recording of this name whose folders agree best; '' without one."""
         fitting = self.named.get(name.name) or self.named.get(name.stem) or [""]
+        whole = [path for path in fitting if plain_path(path).name == name.name]
+        fitting = whole or fitting
         for depth in range(2, len(name.parts) + 1):
             folders = name.parts[-depth:-1]
             closer = [p for p in fitting if plain_path(p).parts[-depth:-1] == folders]

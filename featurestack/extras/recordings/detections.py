@@ -1,7 +1,8 @@
 """Detections: `make predict AUDIO=recordings THRESHOLD=0.5`.
 
     detections.csv                             file, start, end, label, score
-    raven/<recording>.Table.1.selections.txt   a selection table for each recording
+    raven/<recording>.Table.1.selections.txt   a selection table for each recording,
+                                               whose ending is left out if it can be
     audacity/<recording>.txt                   a label track, if there is a detection
 
 A detection is a row of consecutive windows whose probability of a class is above its
@@ -9,6 +10,7 @@ threshold; its score is their highest. Each window stands for the hop in its mid
 first and the last one of a recording up to its ends.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,8 +122,12 @@ def write_tables(
     """Write the tables in place of an earlier call's; what a person changed stays."""
     rows = detections.sort_values(["file", "start", "label"]).round(DIGITS)
     contents = {"detections.csv": rows.to_csv(index=False, lineterminator="\n")}
+    of_stem = Counter(Path(name).with_suffix("") for name in files)
     for name, path in files.items():
         own = rows[rows["file"] == name]
+        stem = Path(name).with_suffix("")
+        alone = of_stem[stem] == 1 and str(stem) not in files
+        title = stem if alone else name  # a.wav beside a.flac
         raven = pd.DataFrame(
             {
                 "Selection": range(1, len(own) + 1),
@@ -136,7 +142,7 @@ def write_tables(
                 "Score": own["score"],
             }
         )
-        place = f"raven/{Path(name).with_suffix('')}.Table.1.selections.txt"
+        place = f"raven/{title}.Table.1.selections.txt"
         contents[place] = raven.to_csv(sep="\t", index=False, lineterminator="\n")
         if len(own):  # an empty track would say that there is nothing
             track = own[["start", "end", "label"]]

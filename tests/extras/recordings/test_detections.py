@@ -21,7 +21,11 @@ from featurestack.extras.recordings.check import (
     read_checked,
     tell_checked,
 )
-from featurestack.extras.recordings.detections import merge_windows, single_windows
+from featurestack.extras.recordings.detections import (
+    merge_windows,
+    single_windows,
+    write_tables,
+)
 from featurestack.extras.recordings.windows import make_windows
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
@@ -121,6 +125,32 @@ def test_a_corrected_table_is_kept_and_read_as_annotations(recordings_run, capsy
     seconds = dict.fromkeys(["r6.wav", "r7.wav"], 7.0)
     read = read_events(out / "raven", seconds, LabelOptions())
     assert read.annotated == {"r6.wav"} and "LOW" in {*read.events["label"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "tables"),
+    [
+        (["a.wav", "b.wav"], ["a", "b"]),
+        (["a.wav", "a.flac"], ["a.flac", "a.wav"]),
+        (["x/a.wav", "y/a.wav", "y/a.ogg"], ["x/a", "y/a.ogg", "y/a.wav"]),
+        (["a.wav", "a.wav.wav"], ["a", "a.wav.wav"]),
+    ],
+)
+def test_two_recordings_never_share_a_table(tmp_path, names, tables):
+    files = {name: tmp_path / name for name in names}
+    rows = [(name, place, place + 1.0, name) for place, name in enumerate(names)]
+    found = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+    write_tables(found.assign(score=0.9), files, tmp_path)
+    written = tmp_path / "raven"
+    ending = ".Table.1.selections.txt"
+    assert [
+        str(file.relative_to(written)).removesuffix(ending)
+        for file in sorted(written.rglob("*.txt"))
+    ] == tables
+    shutil.copytree(written, tmp_path / "copied")
+    read = read_events(tmp_path / "copied", dict.fromkeys(names, 9.0), LabelOptions())
+    assert (read.events["label"] == read.events["file"]).all()
+    assert {*read.events["file"]} == {*names}
 
 
 def test_a_recording_is_answered_window_by_window_without_being_asked(recordings_run):
