@@ -34,6 +34,7 @@ FILE_COLUMNS = (
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 # how R, pandas and spreadsheets write a cell of which nothing is known
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
+SEPARATOR_LINE = "sep=.?"  # Excel's first line, which is not a header
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -134,7 +135,7 @@ def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.Dat
     makes, is refused.
     """
     first, _, rest = text.partition("\n")
-    if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is not a header
+    if re.fullmatch(SEPARATOR_LINE, first.strip()):
         text = "\n" + rest
     header = text.lstrip("\n").partition("\n")[0]
     separator = max(",;\t", key=header.count)

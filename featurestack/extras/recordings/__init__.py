@@ -27,8 +27,8 @@ class WindowsOptions(DataOptions, LabelOptions):
     audio: Path = option(MISSING, "the recordings, a folder or one file")
     tables: Path = option(
         MISSING,
-        "annotations from Raven, Audacity or CSV tables: a folder of them, or one"
-        " table for all recordings",
+        "annotation tables in a known format: a folder of them, or one table for all"
+        " recordings",
     )
     length: float | None = option(
         None,

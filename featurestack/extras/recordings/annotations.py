@@ -1,22 +1,16 @@
 """Annotation tables: sounds with a beginning and an end, as people mark them in
 recordings.
 
-    Raven      selection tables: a selection has a row for each view; if a table is
-               about several files, `Begin File` and `File Offset (s)` say where a
-               selection begins
-    Audacity   label tracks: start TAB end TAB label, no header; lines that begin with
-               a backslash have frequencies
-    CSV, TSV   file, start, end, label, under the names in COLUMNS
-
-If a row names no recording, the table's own name does: `a.txt` and
-`a.Table.1.selections.txt` belong to `a.wav`.
+A format is a function with the decorator `table_format`; the messages have its name,
+and a test looks for it on the page. If a row names no recording, the table's own name
+does: `a.txt` and `a.Table.1.selections.txt` belong to `a.wav`.
 """
 
 import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -26,9 +20,11 @@ import pandas as pd
 from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, listed
+from featurestack.base.registry import Registry
 from featurestack.base.shell import quoted
 from featurestack.base.table_files import (
     FILE_COLUMNS,
+    SEPARATOR_LINE,
     TEXT_TABLES,
     cell_number,
     parse_csv,
@@ -262,16 +258,49 @@ def others(places: "pd.Series[str]") -> str:
 
 # ---- one table
 
+# (path, text, options) -> ROWS of a table, indexed by line
+Reader = Callable[[Path, str, LabelOptions], pd.DataFrame]
+
+
+class Format(NamedTuple):
+    """A format of annotation tables."""
+
+    shape: str  # what a table looks like, for messages
+    recognises: Callable[[str], bool]  # whether a first line that is not empty is of it
+    read: Reader
+
+
+FORMATS: Registry[Format] = Registry("format of annotation tables")  # tried in order
+
+
+def table_format(
+    name: str, shape: str, recognises: Callable[[str], bool]
+) -> Callable[[Reader], Reader]:
+    """Decorator: register the function that reads this format."""
+
+    def register(read: Reader) -> Reader:
+        FORMATS[name] = Format(shape, recognises, read)
+        return read
+
+    return register
+
 
 def read_rows(path: Path, options: LabelOptions) -> pd.DataFrame:
     """ROWS of a table in any known format, indexed by line."""
     text = read_text(path)
-    first = text.lstrip("\n").partition("\n")[0]
-    if cell_number(first.partition("\t")[0]) is not None:
-        return label_track(text)
-    if text.strip():
-        return table_rows(path, text, options)
-    return pd.DataFrame(columns=[*ROWS])
+    if not text.strip():
+        return pd.DataFrame(columns=[*ROWS])
+    first, *more = text.lstrip("\n").split("\n", 2)
+    if re.fullmatch(SEPARATOR_LINE, first.strip()) and more:
+        first = more[0]
+    for known in FORMATS.values():
+        if known.recognises(first):
+            return known.read(path, text, options)
+    expected = "; ".join(f"{name}: {known.shape}" for name, known in FORMATS.items())
+    raise UnknownTable(
+        f"{path}, line 1: {first[:200]!r} begins no table of a known format; expected"
+        f" one of {expected}"
+    )
 
 
 def seconds_of(text: str) -> float:
@@ -284,8 +313,15 @@ def times_of(start: str, end: str) -> str:
     return f"{shortened(start)!r} to {shortened(end)!r}"
 
 
-def label_track(text: str) -> pd.DataFrame:
-    """The events of an Audacity track; a label without an end is a point."""
+def begins_with_a_number(first: str) -> bool:
+    return cell_number(first.partition("\t")[0]) is not None
+
+
+@table_format("Audacity", "start TAB end TAB label, no header", begins_with_a_number)
+def label_track(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
+    """The events of a label track; a label without an end is a point, and a line that
+    begins with a backslash has frequencies.
+    """
     rows = {}
     for line, content in enumerate(text.split("\n"), 1):
         first, *cells = map(str.strip, content.split("\t"))
@@ -300,8 +336,18 @@ def label_track(text: str) -> pd.DataFrame:
     return pd.DataFrame(rows.values(), [*rows], [*ROWS])
 
 
+def has_times(first: str) -> bool:
+    columns = role_columns(re.split(r"[\t,;]", first.replace('"', "")))
+    return bool(columns["start"] and columns["end"])
+
+
+@table_format("Raven", "a header with Begin Time (s), End Time (s)", has_times)
+@table_format("CSV", "a header with file, start, end, label, in s or ms", has_times)
 def table_rows(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
-    """The rows below a header; a row without times is about a silent recording."""
+    """The rows below a header; a row without times is about a silent recording. Raven
+    writes a row for each view of a selection; in its table about several files, `Begin
+    File` and `File Offset (s)` say where a selection begins.
+    """
     table = parse_csv(path, text)
     column = find_columns(path, table, options)
     cells = {role: table[name] if name else "" for role, name in column.items()}
@@ -334,23 +380,21 @@ def plain_name(header: str) -> tuple[str, float]:
     return re.sub(r"[\W_]+", "", bare).casefold(), seconds
 
 
+def role_columns(header: Sequence[str]) -> dict[str, str]:
+    """The column of a header for each key of COLUMNS, '' if it has none."""
+    plain = {plain_name(name)[0]: name for name in reversed(header)}
+    return {
+        role: next((plain[name] for name in names.split() if name in plain), "")
+        for role, names in COLUMNS.items()
+    }
+
+
 def find_columns(
     path: Path, table: pd.DataFrame, options: LabelOptions
 ) -> dict[str, str]:
     """This table's column for each key of COLUMNS, '' if it has none."""
     header = [*table]
-    plain = {plain_name(name)[0]: name for name in reversed(header)}
-    column = {
-        role: next((plain[name] for name in names.split() if name in plain), "")
-        for role, names in COLUMNS.items()
-    }
-    if not (column["start"] and column["end"]):
-        raise UnknownTable(
-            f"{path}, line 1: {', '.join(header)[:200]!r} is not a header of a known"
-            " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
-            " file,start,end,label in s or ms, or an Audacity label track, which has"
-            " none"
-        )
+    column = role_columns(header)
     if options.column:
         if options.column not in header:
             unknown = nearest("column", options.column, header)

@@ -240,7 +240,7 @@ def windows(
     audio : path
         Recordings: a folder, or one file.
     tables : path
-        Annotation tables of Raven or Audacity, or CSV.
+        Annotation tables in a known format.
 
     Returns
     -------

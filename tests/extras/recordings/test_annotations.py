@@ -2,9 +2,17 @@
 wrong line is named.
 """
 
-from featurestack.extras.recordings import LabelOptions
-from featurestack.extras.recordings.annotations import EVENT_COLUMNS, read_events
+import pandas as pd
+
+from featurestack.base.registry import Registry
+from featurestack.extras.recordings import LabelOptions, annotations
+from featurestack.extras.recordings.annotations import (
+    EVENT_COLUMNS,
+    FORMATS,
+    read_events,
+)
 from tests.cases import cases
+from tests.golden.commands import ROOT
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
@@ -111,6 +119,24 @@ def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
 def test_a_wrong_line_is_named(tmp_path, text, words):
     with refused(rf"dawn\.txt, {words}"):
         events(tmp_path, text)
+
+
+def test_a_format_is_one_function_that_messages_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(annotations, "FORMATS", Registry("format", FORMATS))
+
+    @annotations.table_format("Praat", "intervals [1]:", lambda first: "[" in first)
+    def intervals(path, text, options):
+        row = "", 1.0, 2.0, text.split()[-1], "1 to 2"
+        return pd.DataFrame([row], [1], [*annotations.ROWS])
+
+    assert events(tmp_path, "intervals [1]: dog") == [("dawn.flac", 1, 2, "dog")]
+    with refused("expected one of Audacity: .*; Praat: intervals"):
+        events(tmp_path, "Hello")
+
+
+def test_the_page_names_every_format():
+    page = (ROOT / "docs" / "howto" / "windows.md").read_text(encoding="utf-8")
+    assert {name for name in FORMATS if f"* **{name}" not in page} == set()
 
 
 def test_recordings_are_told_apart_by_folder_refused_or_left_out_and_counted(tmp_path):
