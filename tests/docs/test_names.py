@@ -52,7 +52,7 @@ def texts_of(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield from code_in(node.value)
                 yield from re.findall(
-                    r"\b(?:make|featurestack) [a-z]+ [A-Z].*", node.value
+                    r"\b(?:make|featurestack) [a-z]+ [A-Z_]+=.*", node.value
                 )
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "make_command":
                 word = node.args[0]
