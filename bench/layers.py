@@ -3,11 +3,11 @@ and whether they can be chosen inside the folds:
 
     python -m bench.layers
 
-Ridge reads the mean, maximum and deviation over time of ranges of YAMNet's layers, and
-the mean, or mean and deviation, of `speech`. YAMNet is read from models/ below the
-current folder. The last row of a dataset and a network takes for each fold the variant
-with the highest score in the inner folds, as `answer` chooses sets. The rows are stored
-in docs/tables/speech_layers.csv.
+Ridge reads the mean, maximum and deviation of ranges of YAMNet's layers, also with the
+deviation between the windows' means, and the mean, or mean and deviation, of `speech`.
+YAMNet is read from models/ below the current folder. The last row of a dataset and a
+network takes for each fold the variant with the highest score in the inner folds, as
+`answer` chooses sets. The rows are stored in docs/tables/speech_layers.csv.
 """
 
 import json
@@ -30,13 +30,15 @@ from featurestack.answers import FitOptions
 from featurestack.answers.choice import fits_that_choose
 from featurestack.answers.fits import Fits, Part, read_features, tested_by
 from featurestack.base.options import Options, option
+from featurestack.embeddings.embedding import STATISTICS
 from featurestack.embeddings.networks import KNOWN, front_end_of, in_package
 from featurestack.linear import ridge
 
-EVERY = (0, 1, 2)  # mean, maximum, deviation
+EVERY = (0, 1, 2)  # mean, maximum, deviation; the deviation between windows is 3
 # variant -> YAMNet's first and last layer, and the statistics over time
 VARIANTS = {
     "13 layers": (1, 13, EVERY),
+    "13 layers, and deviation between windows": (1, 13, (*EVERY, 3)),
     "13 layers, mean": (1, 13, (0,)),
     "13 layers, mean and deviation": (1, 13, (0, 2)),
     "layers 1 to 6": (1, 6, EVERY),
@@ -44,7 +46,7 @@ VARIANTS = {
     "layers 7 to 12": (7, 12, EVERY),
     "layers 8 to 13": (8, 13, EVERY),
 }
-# the network `speech` with mean, maximum and deviation of its output, by name
+# the network `speech` with the statistics of its output, by name
 DEVIATION, OUTPUT = "speechdeviation", "conv2d_19"
 NETWORKS = f"embedding@model=yamnet embedding@model=speech embedding@model={DEVIATION}"
 
@@ -122,14 +124,12 @@ def rows_of(name: str, fits: Fits) -> Iterator[dict[str, object]]:
 def part_of_layers(
     layers: Numbers, first: int, last: int, moments: Sequence[int]
 ) -> Numbers:
-    """The numbers of layers `first` to `last`, which are blocks of mean, maximum and
-    deviation.
-    """
+    """The numbers of layers `first` to `last`, which are blocks of four statistics."""
     ends = np.cumsum([0, *layers.blocks])
     columns, sizes = [], []
     for layer in range(first - 1, last):
-        thirds = np.split(np.arange(ends[layer], ends[layer + 1]), 3)
-        own = np.concatenate([thirds[moment] for moment in moments])
+        quarters = np.split(np.arange(ends[layer], ends[layer + 1]), STATISTICS)
+        own = np.concatenate([quarters[moment] for moment in moments])
         columns.append(own)
         sizes.append(len(own))
     return Numbers(layers.x[:, np.concatenate(columns)], sizes)

@@ -13,9 +13,13 @@ it.
 
 The input of `imagenet` was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested by a
 linear model trained on the two others. Decibels are standardised by fixed numbers
-(76.0 % for mel; 73.1 % if standardised by clip), and so are cepstra (62.1 % for mfcc;
-55.8 % if standardised by clip and row); other maps are standardised by clip. Stages 2
-and 3 together are better than stage 3 by itself (75.2 and 73.8 %).
+(76.0 % for mel; 73.1 % if standardised by clip); other maps are standardised by clip.
+Stages 2 and 3 together are better than stage 3 by itself (75.2 and 73.8 %).
+
+A cepstrum is shown as the spectral envelope that its inverse cosine transform gives, on
+the rows of its filters: along quefrency there are no edges. By `ridge` on all other
+folds, `imagenet@of=mfcc` then reaches 81.4 % on folds 1 to 3 instead of 72.4 %,
+`texture@of=mfcc` 73.2 % instead of 59.9 %.
 """
 
 import functools
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
 
 LEVEL, SPREAD = -30.0, 20.0  # dB: about the mean and the deviation of ESC-50's mel
 LEAST_DEVIATION = 1e-3
-BANDS = 128  # behind a cepstrum, whose deviation falls about as 1 / (1 + row)
+BANDS = 128  # filters behind a cepstrum
 
 ROWS = 128  # of both grids, so that every feature gives as many values
 # of the grid of `imagenet`
@@ -68,14 +72,13 @@ STATISTICS = 3 * ROWS + 8 * 32 + (2 + 8) * 66
 
 def standardised(values: NDArray, units: str) -> NDArray[np.float32]:
     """The map (rows, frames) with values around 0."""
+    import scipy.fft
+
     x = values.astype(np.float32)
+    if units == "dB, cepstrum":
+        x, units = scipy.fft.idct(x, axis=0, n=BANDS, norm="ortho"), "dB"
     if units == "dB":
         return (x - LEVEL) / SPREAD
-    if units == "dB, cepstrum":
-        row = np.arange(len(x), dtype=np.float32)[:, None]
-        size = np.float32(np.sqrt(BANDS))
-        level = np.where(row == 0, LEVEL * size, 0)
-        return (x - level) / (SPREAD * size / (1 + row))
     return (x - x.mean()) / max(x.std(), LEAST_DEVIATION)
 
 
@@ -251,6 +254,6 @@ OF_MAP: dict[str, Any] = {
     "source_of": source_name,
 }
 FEATURES["imagenet"] = Feature(
-    "imagenet", imagenet, rows=SHAPES, version=2, recorded=facts, **OF_MAP
+    "imagenet", imagenet, rows=SHAPES, version=3, recorded=facts, **OF_MAP
 )
-FEATURES["texture"] = Feature("texture", texture, rows=STATISTICS, **OF_MAP)
+FEATURES["texture"] = Feature("texture", texture, rows=STATISTICS, version=2, **OF_MAP)

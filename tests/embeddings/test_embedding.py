@@ -67,6 +67,16 @@ def test_the_mean_of_the_windows_that_the_card_cuts(card, expected):
     assert embedded() == pytest.approx(expected, abs=1e-4)
 
 
+@cases("card", "change")
+def test_of_a_layer_the_last_numbers_are_the_deviation_between_the_windows_means(
+    card, change
+):
+    write_network("net", layers="both", **card)
+    values = embedded()
+    assert values.shape == (8,)  # four statistics of two channels
+    assert values[-2:] == pytest.approx([change, change], abs=1e-6)
+
+
 def test_audio_is_brought_to_the_networks_rate():
     write_network("net", window=0.5)
     slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.fft
 import soundfile
 import torch
 
@@ -22,7 +23,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract
-from featurestack.pipeline.features import resolve_feature
+from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.model import Model
 from featurestack.train.pretrained import PUBLISHED
@@ -199,6 +200,16 @@ def test_a_map_that_cannot_be_had_is_refused(weights, name, reason):
     external.write_feature(folder, "vector", np.ones((4, 7)), list("pqrs"))
     with refused(reason):
         features(folder, name)
+
+
+@pytest.mark.parametrize("of", ["mfcc", "gfcc", "lfcc"])
+def test_a_cepstrum_is_shown_as_the_envelope_on_the_rows_of_its_filters(of):
+    rows = np.arange(128)[:, None]
+    cosines = np.cos(np.pi * (rows + 0.5) / 128 * [[0, 2, 5]])
+    envelope = cosines @ [[-30.0], [12.0], [4.0]]  # dB, smooth
+    stored = scipy.fft.dct(envelope, axis=0, norm="ortho")[:40]
+    shown = maps.standardised(stored, FEATURES[of].units)
+    np.testing.assert_allclose(shown, maps.standardised(envelope, "dB"), atol=1e-5)
 
 
 def test_equal_frames_at_the_end_are_left_out(weights):

@@ -98,8 +98,9 @@ def test_thirteen_layers_are_pooled_over_map_and_windows(installed):
     layer_of = feature_of(OWN).row_axis(RATE)
     for layer, (number, channels) in enumerate(CHANNELS.items(), 1):
         own = by_hand(y, number).astype(float)
-        expected = np.concatenate([own.mean(0), own.max(0), own.std(0)])
-        assert len(expected) == 3 * channels
+        windows = own.reshape(6, -1, channels).mean(axis=1)
+        moments = own.mean(0), own.max(0), own.std(0), windows.std(0)
+        expected = np.concatenate(moments)
         np.testing.assert_allclose(values[layer_of == layer], expected, atol=1e-6)
 
 
