@@ -18,14 +18,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import CodeType, MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from featurestack.base import DEFINING, LOADED
+from featurestack.base import DEFINING, LOADED, NAME
 from featurestack.base.errors import Error, RequestError, nearest, reason_of
 from featurestack.base.shell import quoted
 
@@ -132,76 +131,65 @@ def object_at(place: str) -> Any:
 
 
 def code_digest(defined: Callable[..., object]) -> str:
-    """A short hash of what a user's function or class says, and of what it reaches in
-    its file (functions, constants, modules beside it), without comments, layout and
-    docstrings; of its byte code where there is no source, as in Python's own shell.
-    Empty for the product's own, whose versions change with their values.
+    """A short hash of the file that defines a user's function or class, of the file
+    that enters it, and of all that these import from their folders; of the cell in a
+    notebook; of its byte code where there is no source, as in Python's own shell. Empty
+    for the product's own, whose versions change with their values.
     """
     if defined.__module__.startswith("featurestack."):
         return ""
+    frame = inspect.currentframe()
+    while frame and frame.f_globals.get("__name__", "").startswith("featurestack."):
+        frame = frame.f_back
+    files = imported_from(Path(frame.f_code.co_filename)) if frame else set()
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(defined)))
-        file = ast.parse("".join(inspect.findsource(defined)[0]))
-        beside = Path(inspect.getsourcefile(defined) or "").parent
-        text = "\n".join([plain_source(tree), *reached(tree, file, beside)])
-    except (OSError, TypeError, SyntaxError):
+        files |= imported_from(Path(inspect.getsourcefile(defined) or ""))
+        text = "".join(inspect.findsource(defined)[0])
+    except (OSError, TypeError):
         own = vars(defined).values() if isinstance(defined, type) else [defined]
         codes = [each.__code__ for each in own if inspect.isfunction(each)]
         text = "\n".join(map(_byte_code, codes))
-    return hashlib.sha256(text.encode()).hexdigest()[:CODE_DIGITS]
+    content = [path.read_bytes() for path in sorted(files)] or [text.encode()]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()[:CODE_DIGITS]
 
 
-def plain_source(tree: ast.AST) -> str:
-    """The source of a statement or definition without comments and docstrings."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value = ast.Constant("")
-    return ast.unparse(tree)
-
-
-class Names(NamedTuple):
-    """The names in a statement."""
-
-    bound: set[str]
-    used: set[str]
-    modules: set[str]  # modules that the statement imports, or imports from
-
-
-def names_of(statement: ast.AST) -> Names:
-    names = Names(set(), set(), set())
-    for node in ast.walk(statement):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            names.bound.add((node.asname or node.name).partition(".")[0])
-            names.modules.add(node.name)
-        elif isinstance(node, ast.ImportFrom):
-            names.modules.add(node.module or "")
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.bound.add(node.id)
-        elif isinstance(node, ast.Name):
-            names.used.add(node.id)
-    return names
-
-
-def reached(tree: ast.AST, file: ast.Module, beside: Path) -> list[str]:
-    """The statements of a file that bind what a definition in it uses, directly or
-    through others, in the file's order; and the text of modules in the folder `beside`.
+def imported_from(file: Path) -> set[Path]:
+    """A Python file and what it imports, directly or through others, from its folder or
+    the folder of its package; none if there is no such file.
     """
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names = {statement: names_of(statement) for statement in file.body}
-    kept = set[ast.stmt]()
-    while new := [s for s in names if s not in kept and names[s].bound & used]:
-        kept.update(new)
-        used.update(*(names[statement].used for statement in new))
-    texts = []
-    for statement in filter(kept.__contains__, file.body):
-        texts.append(plain_source(statement))
-        for module in sorted(names[statement].modules):
-            path = beside / f"{module.replace('.', '/')}.py"
-            if path.is_file():
-                texts.append(path.read_text("utf-8"))
-    return texts
+    folder = inside = file.absolute().parent
+    while (folder / "__init__.py").is_file():
+        inside, folder = folder, folder.parent
+    files = set[Path]()
+    names = [file.absolute()]
+    while names:
+        file = names.pop()
+        of_product = file.is_relative_to(folder / NAME)
+        if (
+            file in files
+            or of_product
+            or not (file.is_relative_to(inside) and file.is_file())
+        ):
+            continue
+        files.add(file)
+        nodes = list[ast.AST]()
+        with suppress(SyntaxError):  # of another Python; it is not run then
+            nodes += ast.walk(ast.parse(file.read_bytes()))
+        for node in nodes:
+            modules = list[Path]()
+            if isinstance(node, ast.Import):
+                modules = [folder / name.name.replace(".", "/") for name in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = file.parents[node.level - 1] if node.level else folder
+                module = base / (node.module or "").replace(".", "/")
+                modules = [module, *(module / name.name for name in node.names)]
+            for place in {p for module in modules for p in (module, *module.parents)}:
+                if place.is_relative_to(folder):
+                    names += [
+                        place.with_name(f"{place.name}.py"),
+                        place / "__init__.py",
+                    ]
+    return files
 
 
 def _byte_code(code: CodeType) -> str:

@@ -1,7 +1,7 @@
 """Registries, and the nearest name."""
 
-import importlib
 import json
+import runpy
 from functools import partial
 
 import pytest
@@ -75,74 +75,60 @@ def test_a_module_of_the_user_replaces_its_own_entry_and_no_other():
             entered(name, module)
 
 
-CODE = """
+MAIN = """
 import featurestack as fs
-@fs.model("image")  # ours
-def {name}(channels):
-    '''{text}'''
-    return   {value}
-"""
-
-
-def test_the_digest_of_code_leaves_out_comments_layout_and_docstrings(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr("featurestack.model", lambda kind: registry.code_digest)
-    monkeypatch.syspath_prepend(tmp_path)
-    texts = {
-        "first": CODE.format(name="f", text="", value=1),
-        "laid_out": CODE.format(name="f", text="a text", value=1).replace("# ours", ""),
-        "other": CODE.format(name="f", text="", value=2),
-    }
-    found = {}
-    for name, text in texts.items():
-        (tmp_path / f"digest_{name}.py").write_text(text)
-        found[name] = importlib.import_module(f"digest_{name}").f
-    assert found["first"] == found["laid_out"] != found["other"]
-    without_source = []
-    for value in (1, 1, 2):
-        defined = {"__name__": "shell"}
-        exec(f"class F:\n def f(self): return lambda: {value}", defined)
-        without_source.append(registry.code_digest(defined["F"]))
-    assert without_source[0] == without_source[1] != without_source[2]
-    assert registry.code_digest(registry.load) == ""
-
-
-REACHING = """
-import featurestack as fs
-from beside_{name} import GAIN
-
-def helper(x):
-    return x * {helper} + TABLE[0]
-
-TABLE = [{table}]
-OTHER = {other}
+from digest_star import *
+from digest_package import inner
+TABLE = {"gain": 1}
+TABLE.update(gain=2)
 
 @fs.model("image")
 def f(channels):
-    return helper(GAIN)
+    import digest_late
+    return TABLE  # ours
 """
+FILES = {
+    "main.py": MAIN,
+    "digest_star.py": "from digest_deep import GAIN",
+    "digest_deep.py": "GAIN = 1",
+    "digest_late.py": "GAIN = 1",
+    "digest_package/__init__.py": "from . import beside",
+    "digest_package/beside.py": "GAIN = 1",
+    "digest_package/inner.py": "from .beside import GAIN\nfrom .odd import *",
+    "digest_package/odd.py": "GAIN = 1",
+    "data/notes.py": "GAIN = 1",
+    "other.py": "GAIN = 1",
+}
 
 
-def test_the_digest_of_code_covers_what_it_reaches_in_its_file(tmp_path, monkeypatch):
+def digest_of(folder):
+    return runpy.run_path(str(folder / "main.py"))["f"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_digest_of_code_is_that_of_its_file_and_all_that_this_imports(
+    name, tmp_path, monkeypatch
+):
     monkeypatch.setattr("featurestack.model", lambda kind: registry.code_digest)
     monkeypatch.syspath_prepend(tmp_path)
-    usual = {"helper": 1, "table": 2, "other": 3, "gain": 4}
-    digests = {}
-    for name in ("as_before", *usual):
-        values = usual | {name: 9} if name in usual else usual
-        (tmp_path / f"beside_{name}.py").write_text(f"GAIN = {values['gain']}")
-        text = REACHING.format(name=name, **values)
-        (tmp_path / f"reaching_{name}.py").write_text(text)
-        module = importlib.import_module(f"reaching_{name}")
-        digests[name] = module.f
-    assert len({*digests.values()}) == 5  # each file imports another module
-    (tmp_path / "beside_as_before.py").write_text("GAIN = 4")
-    for name in ("helper", "table", "other"):
-        text = REACHING.format(name="as_before", **usual | {name: 9})
-        (tmp_path / f"again_{name}.py").write_text(text)
-        again = importlib.import_module(f"again_{name}").f
-        assert (again == digests["as_before"]) == (name == "other")
+    for file, text in FILES.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    before = digest_of(tmp_path)
+    assert digest_of(tmp_path) == before
+    with (tmp_path / name).open("a") as file:
+        file.write("  # a comment")
+    assert (digest_of(tmp_path) == before) is (name in ("data/notes.py", "other.py"))
+
+
+def test_the_digest_of_code_without_a_file():
+    digests = []
+    for value in (1, 1, 2):
+        defined = {"__name__": "shell"}
+        exec(f"class F:\n def f(self): return lambda: {value}", defined)
+        digests.append(eval("digest(F)", defined | {"digest": registry.code_digest}))
+    assert digests[0] == digests[1] != digests[2]
+    assert registry.code_digest(registry.load) == ""
 
 
 MINE = """
