@@ -12,10 +12,13 @@ predictions : mapping, or sequence of runs
     classes; or predicted classes (N,); or a run (`fs.run(name)`). What scikit-learn's
     `cross_val_predict` returns is taken as it is, but beside a run as
     `pd.Series(predicted, cache.clips.clip_id)`: a run's rows have another order. A list
-    of runs has their names.
+    of runs has their names. Repeats of one model, such as cross-validations with other
+    folds or seeds, are a list of such predictions, or a data frame with a column
+    `repeat`: what they say of a clip is averaged before anything is tested.
 labels : array (N,) or (N, K), optional
-    True classes; of several labels per clip 0 and 1. If labels have an index, frames
-    and series with an index are put in its order. A run has labels, groups, folds
+    True classes; of several labels per clip 0 and 1. Classes are compared by value, 0.0
+    and 0 are one. If labels have an index, frames and series with an index are put in
+    its order. A run has labels, groups, folds
     and classes, and no others can be given with it.
 groups : array (N,), optional
     The source recording, speaker or site of each clip, which are drawn together.

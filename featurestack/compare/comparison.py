@@ -10,8 +10,9 @@ tested.
 Conventions: N clips, K classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MappingView, Sequence, Set
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError, nearest
-from featurestack.base.quantities import counted, percent, plural, points
+from featurestack.base.quantities import counted, is_or_are, percent, plural, points
 from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
 from featurestack.compare.metrics import (
@@ -119,7 +120,7 @@ def compare_models(
             groups=clips.groups,
             folds=clips.folds,
             labels=clips.labels,
-            probabilities=probabilities_of(name, model, clips)[None],
+            probabilities=predicted(name, model, clips),
             variance=getattr(model, "variance", 1.0),
         )
         for name, model in models.items()
@@ -136,6 +137,10 @@ def named(predictions: Any) -> dict[str, Any]:
     """Model -> predictions or run."""
     if isinstance(predictions, Mapping) and predictions:
         models = {str(name): model for name, model in predictions.items()}
+        if len(models) < len(predictions):
+            raise RequestError(
+                f"two models have one name: {', '.join(map(repr, predictions))}"
+            )
     elif isinstance(predictions, list | tuple) and predictions:
         if not all(is_run(run) for run in predictions):
             raise RequestError(
@@ -167,23 +172,58 @@ def clips_of_arrays(labels: Any, groups: Any, folds: Any, classes: Any) -> Clips
     if labels is None:
         raise RequestError("labels= is missing: the true class of each clip")
     true, names = labels_of(labels, classes)
-    index = index_of(labels)
-    groups = one_each("groups", aligned("groups", groups, index), len(true))
-    unit = "group"
+    clips, index = len(true), index_of(labels)
+    numbers, unknown = np.zeros(clips, np.intp), isinstance(folds, str)
+    if folds is not None and not unknown:
+        each = one_each("folds", aligned("folds", folds, index), clips)
+        if (lacking := pd.isna(each)).any():
+            raise RequestError(f"folds, row {lacking.argmax()}: the clip has no fold")
+        numbers = pd.factorize(each, sort=True)[0].astype(np.intp)
+    elif folds not in (None, "unknown"):
+        raise RequestError(
+            f"folds={folds!r}: expected the fold of each clip, 'unknown', or None for"
+            " one test of trained models"
+        )
+    unit = "clip"
     if groups is None:
         warn(
             "groups= is missing: every clip counts as an independent recording. If"
             " several come from one speaker, site or recording, differences seem surer"
             " than they are; groups=range(len(labels)) says that none do"
         )
-        groups, unit = np.arange(len(true)), "clip"
-    numbers = np.zeros(len(true), np.intp)
-    unknown = isinstance(folds, str)
-    if folds is not None and not unknown:
-        each = one_each("folds", aligned("folds", folds, index), len(true))
-        numbers = np.unique(each, return_inverse=True)[1]
+        groups = np.arange(clips)
+    else:
+        unit = "group"
+        groups = one_each("groups", aligned("groups", groups, index), clips)
+        alone = pd.isna(groups)
+        if alone.any():
+            of_clips = counted(int(alone.sum()), "clip")
+            warn(f"{of_clips} without a group count as independent recordings")
+        own = [f"\n{number}" for number in range(clips)]
+        groups = np.where(alone, own, groups).astype(str)
+        for remark in remarks_on_groups(groups, numbers):
+            warn(remark)
     several = np.ndim(labels) == 2
     return Clips(true, names, groups, unit, numbers, unknown, index, several)
+
+
+def remarks_on_groups(groups: Any, folds: Any) -> list[str]:
+    """What is doubtful about the groups (N,) and folds (N,) of clips: a group in
+    several folds, names that differ by a space or a capital.
+    """
+    remarks = []
+    of_group = pd.Series(folds).groupby(np.asarray(groups)).nunique()
+    if divided := int((of_group > 1).sum()):
+        remarks.append(
+            f"{divided} of {counted(len(of_group), 'group')} {is_or_are(divided)} in"
+            " several folds: source recordings that test a model may have trained it"
+        )
+    plain: dict[str, str] = {}
+    for name in map(str, of_group.index):
+        other = plain.setdefault(name.strip().casefold(), name)
+        if other != name:
+            remarks.append(f"{other!r} and {name!r} are two groups")
+    return remarks
 
 
 def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
@@ -248,20 +288,32 @@ def same_parts(values: Any, others: Any) -> bool:
 
 def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
     """(N, K) whether each clip has each class, and the classes."""
-    values = np.asarray(labels)
+    values = array_of("labels", labels)
     if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
         raise RequestError(
             f"labels of shape {values.shape}: expected one class for each clip, (N,),"
             " or 0 and 1 for each class, (N, K)"
         )
-    if classes is None:
-        classes = np.unique(values) if values.ndim == 1 else pd.DataFrame(labels)
-    names = (*map(str, classes),)
+    if classes is not None:
+        columns = comparable(array_of("classes", classes))
+    elif values.ndim == 1:  # numbers first
+        columns = sorted({*comparable(values)}, key=lambda own: (str(own) == own, own))
+    else:
+        columns = comparable([*pd.DataFrame(labels)])
+    names = (*map(str, columns),)
+    if len({*names}) < len(names):
+        raise RequestError(f"classes: {', '.join(names)}: expected each class once")
     if values.ndim == 2:
-        if values.dtype.kind not in "biuf" or len(names) != values.shape[1]:
-            raise RequestError(f"labels of shape {values.shape}: expected 0 and 1")
-        return values > 0, names
-    places = pd.Index(names).get_indexer(pd.Index(values.astype(str)))
+        true = numbers_of("labels", values)
+        if len(names) != values.shape[1] or not np.isin(true, (0, 1)).all():
+            raise RequestError(
+                f"labels of shape {values.shape} and {counted(len(names), 'class')}:"
+                " expected 0 and 1 in a column for each class"
+            )
+        if not true.any():
+            raise RequestError("no clip has a label: expected 1 for each label")
+        return true > 0, names
+    places = places_of(values, names)
     if (places < 0).any():
         unknown = str(values[places < 0][0])
         raise RequestError(f"labels: {nearest('class', unknown, names)}")
@@ -273,22 +325,71 @@ def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
     return indicator(places, len(names)), names
 
 
-def one_each(name: str, values: Any, clips: int) -> Any:
-    """(N,) values as text, or None. A clip without a group becomes its own group."""
-    if values is None:
-        return None
-    if np.shape(values) != (clips,):
+def array_of(name: str, values: Any) -> NDArray[Any]:
+    """What was given as an array; RequestError for what has no order or no shape."""
+    if isinstance(values, Set | Mapping | MappingView):
+        kind = type(values).__name__
+        raise RequestError(f"{name}: a {kind} has no order: give a list or an array")
+    try:
+        array = np.asarray(values)
+        if array.ndim == 1:  # a list may have texts and NaN, which is no text
+            array = np.asarray(values, dtype=object)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"{name} cannot be read as an array: {reason}") from None
+    return array
+
+
+def numbers_of(name: str, values: Any) -> Floats:
+    """(N, K) numbers of any type; NaN for missing ones."""
+    try:
+        return pd.DataFrame(values).to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise RequestError(f"{name}: expected numbers in all columns") from None
+
+
+def comparable(values: Any) -> list[Any]:
+    """Classes, groups or folds as they are compared: numbers by value, 0.0 as 0, others
+    by text; None for missing ones.
+    """
+    compared: list[Any] = []
+    for value in values:
+        if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+            number = float(value)
+            compared.append(int(number) if number.is_integer() else number)
+        else:
+            compared.append(str(value))
+        if np.ndim(value) == 0 and pd.isna(value):
+            compared[-1] = None
+    return compared
+
+
+def places_of(values: Any, classes: Sequence[str]) -> Ints:
+    """(N,) the place of each value among the classes, -1 for none of them. Truth values
+    are 0 and 1 if no class has their name.
+    """
+    places = {name: place for place, name in enumerate(classes)}
+    for truth, name in ((True, "1"), (False, "0")):
+        if name in places:
+            places.setdefault(str(truth), places[name])
+        elif str(truth) in places:
+            places[name] = places[str(truth)]
+    return np.array([places.get(str(own), -1) for own in comparable(values)], np.intp)
+
+
+def one_each(name: str, values: Any, clips: int) -> NDArray[np.object_]:
+    """(N,) values as text, None for those that are missing or blank."""
+    array = array_of(name, values)
+    if array.shape != (clips,):
         raise RequestError(
-            f"{name} have the shape {np.shape(values)}: expected ({clips},), one for"
-            " each clip"
+            f"{name} have the shape {array.shape}: expected ({clips},), one for each"
+            " clip"
         )
-    text = np.asarray(values).astype(str)
-    alone = np.isin(np.char.strip(text), ("", "None", *MISSING))
-    if name == "groups" and alone.any():
-        clips_alone = counted(int(alone.sum()), "clip")
-        warn(f"{clips_alone} without a group count as independent recordings")
-        text = np.where(alone, [f"\n{number}" for number in range(clips)], text)
-    return text
+    text = [None if own is None else str(own) for own in comparable(array)]
+    missing = ("", "None", *MISSING)
+    return np.array(
+        [None if own is None or own.strip() in missing else own for own in text], object
+    )
 
 
 def index_of(rows: Any) -> "pd.Index[Any] | None":
@@ -325,6 +426,36 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
     return rows.loc[index]
 
 
+def predicted(name: str, model: Any, clips: Clips) -> Floats:
+    """(S, N, K) probabilities of a model's repeats; RequestError for what are none."""
+    repeats = np.stack(
+        [probabilities_of(name, own, clips) for own in repeats_of(model, clips)]
+    )
+    if clips.multilabel:
+        return repeats
+    remarks = {remark_on_ties(values, clips.labels): None for values in repeats}
+    for remark in filter(None, remarks):
+        warn(f"{name}: {remark}")
+    return np.stack([lost_ties(values, clips.labels) for values in repeats])
+
+
+def repeats_of(model: Any, clips: Clips) -> list[Any]:
+    """The predictions of one model's repeats: the parts of a list or an array that have
+    a row for each clip, or the rows of a data frame for each value of its column
+    `repeat`; else the model alone.
+    """
+    if isinstance(model, pd.DataFrame) and "repeat" in model:
+        parts = [part.drop(columns="repeat") for _, part in model.groupby("repeat")]
+        if index_of(model) is None:
+            return [part.reset_index(drop=True) for part in parts]
+        return parts
+    if isinstance(model, list | tuple | np.ndarray) and len(model):
+        number = len(clips.labels)
+        if all(is_run(own) or np.shape(own)[:1] == (number,) for own in model):
+            return [*model]
+    return [model]
+
+
 def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
     """(N, K) probabilities of a model; RequestError for what are none."""
     rows = model
@@ -333,52 +464,51 @@ def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
             model.answers()[0], model.scored()["clip_id"], [*model.classes]
         )
     rows = aligned(name, rows, clips.index)
-    values, number, classes = np.asarray(rows), len(clips.labels), clips.classes
-    if values.shape == (number,):
-        values = predicted_classes(name, values, classes)
-    elif isinstance(rows, pd.DataFrame):
-        columns = [*map(str, rows.columns)]
-        if {*columns} != {*classes}:
+    values = array_of(f"predictions of {name}", rows)
+    number, classes = len(clips.labels), clips.classes
+    if isinstance(rows, pd.DataFrame) and values.shape != (number, 1):
+        order = places_of(rows.columns, classes)
+        if sorted(order.tolist()) != [*range(len(classes))]:
+            columns = ", ".join(map(str, rows.columns[:5]))
             raise RequestError(
-                f"{name} has the columns {', '.join(columns[:5])}: expected the classes"
+                f"{name} has the columns {columns}: expected the classes"
                 f" {', '.join(classes[:5])}"
             )
-        values = rows.set_axis(columns, axis=1)[[*classes]].to_numpy()
-    if values.shape != (number, len(classes)) or values.dtype.kind not in "biuf":
+        values = values[:, np.argsort(order)]
+    if values.shape in ((number,), (number, 1)) and len(classes) > 1:
+        return predicted_classes(name, values.ravel(), classes)
+    if values.shape != (number, len(classes)):
         raise RequestError(
             f"predictions of {name} have the shape {values.shape}: expected ({number},"
             f" {len(classes)}), a column for each class, or predicted classes"
             f" ({number},)"
         )
-    values = values.astype(float)
+    values = numbers_of(f"predictions of {name}", values)
     damaged = ~are_probabilities(values, multilabel=clips.multilabel)
     if damaged.any():
         raise RequestError(
             f"predictions of {name}, row {damaged.argmax()}: expected probabilities"
             + ("" if clips.multilabel else " whose sum is 1")
         )
-    if clips.multilabel:
-        return values
-    if remark := remark_on_ties(values, clips.labels):
-        warn(f"{name}: {remark}")
-    return lost_ties(values, clips.labels)
+    return values
 
 
 def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:
     """(N, K) 1 for each predicted class."""
-    if values.dtype.kind == "f" and (values != np.rint(values)).any():
-        raise RequestError(
-            f"predictions of {name} are numbers with a fraction: give probabilities, a"
-            f" column for each of {len(classes)} classes, or predicted classes"
-        )
-    texts = values.astype(int if values.dtype.kind == "f" else values.dtype).astype(str)
-    places = pd.Index(classes).get_indexer(pd.Index(texts))
+    places = places_of(values, classes)
     if (places < 0).any():
+        unknown = comparable(values[places < 0])
+        if any(isinstance(own, float) for own in unknown):
+            raise RequestError(
+                f"predictions of {name} are numbers with a fraction: give"
+                f" probabilities, a column for each of {len(classes)} classes, or"
+                " predicted classes"
+            )
         hint = "classes= names those that no label has"
-        if values.dtype.kind in "iu" and (places < 0).all():
+        if all(isinstance(own, int) for own in unknown) and (places < 0).all():
             hint = "these look like numbers of columns: give classes[i]"
-        unknown = nearest("class", str(texts[places < 0][0]), classes)
-        raise RequestError(f"predictions of {name}: {unknown}; {hint}")
+        named = nearest("class", str(unknown[0]), classes)
+        raise RequestError(f"predictions of {name}: {named}; {hint}")
     return np.eye(len(classes))[places]
 
 

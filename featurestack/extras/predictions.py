@@ -20,9 +20,10 @@ from featurestack.analysis.report_jobs import AnalysisOptions, refuse_users_fold
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
-from featurestack.base.quantities import counted, is_or_are
+from featurestack.base.quantities import counted
 from featurestack.base.table_files import file_column, read_table
 from featurestack.base.terminal import tell
+from featurestack.compare.comparison import remarks_on_groups
 from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.clip_table import (
     SEPARATOR,
@@ -65,7 +66,7 @@ def predictions_in(
         remarks += remarks_on_dataset(frame, clips, truth)
         if in_other_folds(frame, clips):
             clips["fold"] = frame["fold"].str.strip()
-    remarks += remarks_on_groups(clips)
+    remarks += group_remarks(clips)
     if not has_folds(frame):
         remarks.append(
             "no column `fold`: this is one test of a trained model; cross-validated"
@@ -116,7 +117,7 @@ def remarks_on_sums(sums: "pd.Series[float]") -> list[str]:
     return [remark]
 
 
-def remarks_on_groups(clips: pd.DataFrame) -> list[str]:
+def group_remarks(clips: pd.DataFrame) -> list[str]:
     alone = int((clips["group"] == clips["clip_id"]).sum())
     if alone == len(clips):
         return ["no column `group`: clips count as independent recordings"]
@@ -126,13 +127,7 @@ def remarks_on_groups(clips: pd.DataFrame) -> list[str]:
             f"{counted(alone, 'clip')} without a group (empty, NA or nan) count as"
             " independent recordings"
         )
-    folds = clips.groupby("group")["fold"].nunique()
-    if divided := int((folds > 1).sum()):
-        remarks.append(
-            f"{divided} of {counted(len(folds), 'group')} {is_or_are(divided)} in"
-            " several folds: source recordings that test a model may have trained it"
-        )
-    return remarks
+    return [*remarks, *remarks_on_groups(clips["group"], clips["fold"])]
 
 
 def remarks_on_dataset(

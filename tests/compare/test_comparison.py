@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import featurestack as fs
 from featurestack.analysis.run_arrays import rankings
@@ -85,7 +86,40 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
     labels, groups, folds, models = made_arrays(1.0)
     arguments = {"predictions": models, "labels": labels, "groups": groups}
     with pytest.raises(RequestError, match=message):
-        fs.compare(**(arguments | {"folds": folds} | eval(change, {"np": np})))
+        fs.compare(
+            **(arguments | {"folds": folds} | eval(change, {"np": np, "torch": torch}))
+        )
+
+
+@cases("true", "given")
+def test_values_of_any_type_are_read_by_value(true, given):
+    """Predictions that are equal to the labels, whatever types both have."""
+    labels = pd.Series([*"abc"] * 20)
+    frame = pd.get_dummies(labels).astype(float)
+    names = {"labels": labels, "frame": frame, "torch": torch}
+    both = eval(given, names), eval(true, names)
+    found = fs.compare({"a": both[0]}, both[1], groups=range(60))
+    assert found.table["score"].tolist() == [1.0]
+
+
+def test_several_predictions_of_a_model_are_one_row():
+    """A list, an array, a column `repeat`: the score is the mean of the repeats'."""
+    labels, groups, _, models = made_arrays(2.0, 1.8, 0.2)
+    one, other, worse = models.values()
+    frames = [pd.DataFrame(own, columns=CLASSES) for own in (one, other)]
+    column = pd.concat([own.assign(repeat=n) for n, own in enumerate(frames)])
+    named = [np.array(CLASSES)[own.argmax(axis=1)] for own in (one, other)]
+    of_classes = pd.concat(
+        [pd.DataFrame({"own": own, "repeat": n}) for n, own in enumerate(named)]
+    )
+    alone = fs.compare(models, labels, groups=groups).table.set_index("model")["score"]
+    tables = [
+        fs.compare({"many": many, "worse": worse}, labels, groups=groups).table
+        for many in ([one, other], np.stack([one, other]), column, named, of_classes)
+    ]
+    for table in tables:
+        assert table["score"][0] == pytest.approx((alone["m0"] + alone["m1"]) / 2)
+        pd.testing.assert_frame_equal(table, tables[0])
 
 
 def test_a_tie_with_the_true_class_is_wrong():
@@ -122,15 +156,27 @@ def test_arrays_without_groups_are_a_warning():
 
 
 def test_each_clip_without_a_group_is_its_own():
-    labels, _, folds, models = made_arrays(1.0, 0.5)
+    labels, _, _, models = made_arrays(1.0, 0.5)
     named = [*"ab" * (len(labels) // 2)]
     lacking = pd.Series(named, dtype=object)
     lacking[:3] = np.nan, "", "nan"
     apart = [f"own {number}" if number < 3 else own for number, own in enumerate(named)]
-    given = {"predictions": models, "labels": labels, "folds": folds}
+    given = {"predictions": models, "labels": labels}
     with pytest.warns(Notice, match="3 clips without a group count as independent"):
         table = fs.compare(**given, groups=lacking).table
     pd.testing.assert_frame_equal(table, fs.compare(**given, groups=apart).table)
+
+
+def test_doubtful_groups_are_named():
+    labels, groups, _, models = made_arrays(1.0)
+    names = [f"g{number}" for number in groups]
+    names[:2] = "G0", "g0 "
+    with pytest.warns(Notice) as warned:
+        fs.compare(models, labels, groups=names, folds=np.arange(240) % 5)
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "60 of 62 groups are in several folds: source recordings that test" in said
+    assert "'G0' and 'g0' are two groups" in said
+    assert "'G0' and 'g0 ' are two groups" in said
 
 
 def test_folds_that_nobody_named_count_as_cross_validated():
@@ -208,8 +254,8 @@ def test_other_clips_labels_groups_or_folds_than_a_runs_are_refused(runs, tmp_pa
 
 
 def test_few_groups_get_no_verdict_but_the_lead():
-    labels, _, folds, models = made_arrays(2.0, 0.2)
-    found = fs.compare(models, labels, folds=folds, groups=np.arange(240) % 6)
+    labels, _, _, models = made_arrays(2.0, 0.2)
+    found = fs.compare(models, labels, groups=np.arange(240) % 6)
     assert set(found.table["verdict"]) == {"not compared"}
     assert found.table["p"].isna().all()
     assert found.sentence.startswith(
