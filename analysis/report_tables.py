@@ -33,14 +33,6 @@ CLASS_COLUMNS = (
     ("f1", "F1", "decimals"),
     ("support", "Clips", "number"),
 )
-# scores of a run beside the one that ranks: column, heading, kind of cell, whether less
-# is better
-SCORE_COLUMNS = (
-    ("accuracy", "Accuracy", "percent", False),
-    ("macro_f1", "Macro F1", "decimals", False),
-    ("log_loss", "Log loss", "decimals", True),
-    ("macro_auroc", "Macro AUROC", "decimals", False),
-)
 MOST_ERRORS = 10  # of each class and kind, of several labels
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution

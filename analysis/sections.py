@@ -27,7 +27,6 @@ from featurestack.analysis.figures import (
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Report, Section
 from featurestack.analysis.report_tables import (
-    SCORE_COLUMNS,
     accuracy_by_recording,
     classes_shown,
     common_mistake,
@@ -103,12 +102,12 @@ def comparison(report: Report) -> Section:
     scores = [own.scores for own in found.ranked]
     values = {
         "no_intervals": not any(own.difference.bounded for own in found.ranked),
-        "score_columns": [
-            column
-            for column in SCORE_COLUMNS
-            if column[0] != found.best.run.metric.name
-            and any(known(row.get(column[0])) for row in scores)
-        ],
+        "scores": {
+            name: score
+            for name, score in found.main.metric.scores.items()
+            if name != found.main.metric.name
+            and any(known(row.get(name)) for row in scores)
+        },
         "cost_columns": [
             column for column in COSTS if any(known(own[column[0]]) for own in costs)
         ],

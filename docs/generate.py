@@ -287,7 +287,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "reason": "why it is not compared",
         }
         | {
-            name: first_sentence(score)
+            name: first_sentence(score.function)
             for metric in (MEAN_AVERAGE_PRECISION, ACCURACY)
             for name, score in metric.scores.items()
         },

@@ -129,7 +129,20 @@ class Evaluation:
         return {name: float(scores[tested].mean()) for name, scores in by_class.items()}
 
 
-Scores = Mapping[str, Callable[[Evaluation], float]]
+ScoreFunction = Callable[[Evaluation], float]
+Scores = Mapping[str, ScoreFunction]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of a report: the column of its tables, on the page too, where it is
+    sorted by its value.
+    """
+
+    function: ScoreFunction
+    heading: str
+    kind: str = "decimals"  # of its cell: percent or decimals
+    less: bool = False  # whether less is better
 
 
 def accuracy(evaluation: Evaluation) -> float:

@@ -12,6 +12,7 @@ then has a high accuracy.
 Conventions: N clips, K classes, S seeds, G source recordings.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -27,6 +28,7 @@ from featurestack.compare.metrics import (
     Ints,
     Labels,
     Probabilities,
+    Score,
     Scores,
     accuracy,
     balanced_accuracy,
@@ -159,7 +161,7 @@ class Metric:
     title: str  # in sentences
     heading: str  # heading of tables and figures
     history: Scores  # other columns of history.csv, without val_ or test_
-    scores: Scores  # of a report
+    scores: Mapping[str, Score]  # of a report, by their columns
     balanced: bool = False  # whether each class counts the same
     class_score: str = "recall"  # a class's score by which classes are compared
     class_heading: str = "Recall"
@@ -235,10 +237,10 @@ ACCURACY = Metric(
         "f1": macro_f1,
     },
     scores={
-        "accuracy": accuracy,
-        "balanced_accuracy": balanced_accuracy,
-        "macro_f1": macro_f1,
-        "log_loss": log_loss,
+        "accuracy": Score(accuracy, "Accuracy", "percent"),
+        "balanced_accuracy": Score(balanced_accuracy, "Balanced accuracy", "percent"),
+        "macro_f1": Score(macro_f1, "Macro F1"),
+        "log_loss": Score(log_loss, "Log loss", less=True),
     },
 )
 BALANCED_ACCURACY = replace(
@@ -301,7 +303,7 @@ def every_score(predictions: Predictions) -> tuple[pd.DataFrame, dict[str, float
             for seed in range(len(predictions.probabilities))
         ]
         scores = {
-            name: float(np.mean([score(seed) for seed in seeds]))
+            name: float(np.mean([score.function(seed) for seed in seeds]))
             for name, score in predictions.metric.scores.items()
         }
         rows.append(scores)

@@ -26,8 +26,9 @@ from featurestack.analysis.report import (
 from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.own_files import NO_DATA, OwnFiles
+from featurestack.compare.metrics import Score
 from featurestack.compare.ranking import AgainstChance
-from featurestack.compare.scores import Estimate
+from featurestack.compare.scores import ACCURACY, Estimate
 from featurestack.features_cache.clip_table import complete
 from featurestack.features_cache.index_file import write_check
 from featurestack.results.run_folder import RunFolder, write_config
@@ -87,6 +88,18 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(report_page):
     assert '<span class="tag">synthetic data</span>' in html
     # class names are text, and the page asks for nothing
     assert "<script>alert" not in html and "default-src 'none'" in html
+
+
+def test_a_new_score_has_a_column_that_sorts_by_its_value(
+    tones_project, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(ACCURACY.scores, "kappa", Score(lambda _: -0.25, "Kappa"))
+    page = build(tones_project.options(reports=tmp_path)).page
+    html = page.read_text()
+    assert "<button>Kappa</button>" in html
+    assert re.search(r'<td class="extra" data-value="-0.25">−0.250?</td>', html)
+    table = pd.read_csv(page.parent / "tables" / "comparison.csv")
+    assert {*table["kappa"]} == {-0.25}
 
 
 def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(

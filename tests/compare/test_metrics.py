@@ -33,7 +33,7 @@ def test_scores_and_rows_of_history_agree_with_scikit_learn():
         "log_loss": sklearn_metrics.log_loss(target, probabilities, labels=labels),
     }
     evaluation = Evaluation(given, probabilities, decided, probabilities)
-    scores = {name: score(evaluation) for name, score in ACCURACY.scores.items()}
+    scores = {n: score.function(evaluation) for n, score in ACCURACY.scores.items()}
     assert scores == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {"recall": "balanced_accuracy", "f1": "macro_f1"}
