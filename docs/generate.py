@@ -252,6 +252,8 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "train_only": "1 for a clip that is only ever trained on, else empty",
             "source_size": "bytes of the audio file when it was last hashed",
             "source_time_ns": "modification time of the audio file, then",
+            "source_inode": "its number in the file system",
+            "source_change_ns": "time when its content, name or rights last changed",
             "source_hash": "hash of the audio file",
             "source_seconds": "seconds of audio before padding and cutting; 0: unknown",
             "start": "second in the file at which the clip begins",

@@ -33,7 +33,7 @@ from featurestack.base.errors import (
     closest,
     most_alike,
 )
-from featurestack.base.files import content_hash, require_readable
+from featurestack.base.files import require_readable
 from featurestack.base.quantities import counted
 from featurestack.base.shell import quoted
 from featurestack.features_cache import identity, index_file
@@ -67,8 +67,8 @@ from featurestack.features_cache.hdf5 import (
     opened,
     read_header,
 )
-from featurestack.features_cache.identity import Identity
-from featurestack.features_cache.source_changes import audio_state
+from featurestack.features_cache.identity import Identity, place_of
+from featurestack.features_cache.source_changes import at_place, has_same_sounds
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt feature to the one that was meant
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
@@ -229,20 +229,21 @@ class Cache(IndexSettings):
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder  holds index.h5, else RequestError
+    place   where the sounds lie now, if that is another place than at extraction
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path, place: str = "") -> None:
+        self.folder, self.place = Path(folder), place
         require_readable(self.folder)
         if not is_cache(self.folder):
             raise no_features(self.folder, self.data)
         self._open: dict[str, FeatureMaps] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Cache, (self.folder,)
+        return Cache, (self.folder, self.place)
 
     def __deepcopy__(self, memo: object) -> "Cache":
         return self  # it holds nothing that a copy could change: clone in scikit-learn
@@ -268,9 +269,25 @@ class Cache(IndexSettings):
         """The folder of all datasets, which this one is in."""
         return self.folder.parent.parent
 
+    @property
+    def name(self) -> str:
+        """The name of its dataset, which is that of its folder in `data`."""
+        return dataset_name(str(self.folder))
+
     @cached_property
     def _index(self) -> tuple[pd.DataFrame, Attributes]:
-        return index_file.read_index(self.folder)
+        clips, settings = index_file.read_index(self.folder)
+        if not self.place:
+            return clips, settings
+        source, place = settings["source"], self.place
+        paths = {
+            path: path and at_place(path, source, place)
+            for path in {*clips["path"], settings.get("audio_dir", "")}
+        }
+        settings["source"] = place
+        if "audio_dir" in settings:
+            settings["audio_dir"] = paths[settings["audio_dir"]]
+        return clips.assign(path=clips["path"].map(paths)), settings
 
     @cached_property
     def settings(self) -> Attributes:  # type: ignore[override]  # read when needed
@@ -471,10 +488,8 @@ class Cache(IndexSettings):
     @property
     def audio_source(self) -> tuple[str, str]:
         """The DATASET= of the audio, '' without audio, and its NAME= or ''."""
-        source, name = self.source, self.settings["dataset"]
-        if source == EXTERNAL:
-            source = ""
-        return source, "" if dataset_name(source) == name else name
+        source = "" if self.source == EXTERNAL else self.source
+        return source, "" if dataset_name(source) == self.name else self.name
 
     @property
     def sounds(self) -> tuple[str, str]:
@@ -523,43 +538,28 @@ def find_cache(dataset: str, data: Path, name: str = "") -> tuple[str, "Cache | 
     if folder == Path(dataset) or not dataset:
         return called, cache
     with suppress(DamagedFile):  # whoever reads the cache names the damage
-        if not is_of(cache, dataset, name):
-            if not (dataset in NAMED or Path(dataset).exists()):
+        source, place = cache.source, place_of(dataset)
+        if source == place or (dataset in NAMED and source == EXTERNAL):
+            return called, cache
+        if not (dataset in NAMED or Path(dataset).exists()):
+            if not is_called(cache, dataset, name):
                 raise unknown_dataset(dataset, data)
-            place = dataset if dataset in NAMED else str(Path(dataset).resolve())
-            raise other_source(folder, cache.source, place, called)
+            return called, cache
+        cache = Cache(folder, place)
+        named = {dataset, source} & {*NAMED}
+        if named or not has_same_sounds(cache.sources, cache.settings):
+            raise other_source(folder, source, place, called)
     return called, cache
 
 
-def is_of(cache: Cache, dataset: str, name: str) -> bool:
-    """Whether a cache was made from the sounds that DATASET= names: its source, these
-    sounds, by their content, at another place if they have been moved, or by the
-    cache's own name.
-    """
-    path, source = Path(dataset), cache.source
-    if dataset in NAMED:
-        return source in (dataset, EXTERNAL)
-    if source == str(path.resolve()):
-        return True
-    if not path.exists():
-        other = cache.data / dataset / "features"
-        same = not name or (is_cache(other) and Cache(other).source == source)
-        return path.name == dataset and same
-    if source in NAMED or Path(source).exists():
+def is_called(cache: Cache, dataset: str, name: str) -> bool:
+    """Whether DATASET= names a cache, or the one of the same sounds without NAME=."""
+    if Path(dataset).name != dataset:
         return False
-    if path.is_file():
-        if cache.settings.get("table") != content_hash(path):
-            return False
-        source, path = str(Path(source).parent), path.parent
-    # a file that could not be read then need not be there now
-    files = cache.sources[cache.sources["source_size"] > 0].drop_duplicates("path")
-    for file in files.itertuples(index=False):
-        place = Path(file.path)
-        if place.is_relative_to(source):
-            place = path / place.relative_to(source)
-        if audio_state(file._replace(path=place)) != "same":
-            return False
-    return len(files) > 0
+    plain = cache.data / dataset / "features"
+    return not name or (
+        is_cache(plain) and Cache(plain).identity.is_same(cache.identity)
+    )
 
 
 def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Cache:

@@ -20,6 +20,8 @@ SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the cla
 SOURCE_COLUMNS = {
     "source_size": np.int64,
     "source_time_ns": np.int64,
+    "source_inode": np.int64,
+    "source_change_ns": np.int64,
     "source_hash": str,
     "source_seconds": np.float64,  # duration of the audio; 0 if unknown
 }
@@ -34,6 +36,8 @@ SOURCE_TABLE_COLUMNS = (
     "target",
     "seconds",
 )
+# those of SOURCE_COLUMNS that `files.version_of` gives
+VERSION_COLUMNS = ("source_size", "source_time_ns", "source_inode", "source_change_ns")
 INDEX_COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS, *WINDOW_COLUMNS)
 # a table's other columns may be speakers, sites or devices
 KNOWN_COLUMNS = frozenset((*INDEX_COLUMNS, *SOURCE_TABLE_COLUMNS))

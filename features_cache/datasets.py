@@ -57,10 +57,10 @@ def another_name(name: str) -> str:
 
 
 def other_source(folder: Path, source: str, dataset: str, name: str) -> RequestError:
-    """The error for a cache of this name that was made of another place's sounds."""
+    """The error for a cache or folds.csv of this name for another place's sounds."""
     return RequestError(
-        f"{folder} holds features of {source}, not of {dataset}; give this dataset"
-        f" another name: {another_name(name)}"
+        f"{folder} belongs to {source}, and {dataset} has other sounds: give this"
+        f" dataset another name, {another_name(name)}"
     )
 
 

@@ -9,7 +9,8 @@ place it is the same dataset, which may have changed.
     Identity.parse(str(cache.identity))  # as a record keeps it in a line of text
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Self
 import pandas as pd
 
 from featurestack.base import NAMED
-from featurestack.base.files import content_hash, hash_of
+from featurestack.base.files import content_hash, hash_of, version_of
 from featurestack.features_cache.datasets import EXTERNAL
 
 THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
@@ -53,34 +54,58 @@ class Identity:
 
 def digest_of_sounds(hashes: Iterable[str]) -> str:
     """The digest of sounds by the hashes of their files, in any order; '' for none."""
-    known = {*hashes} - {""}
-    return hash_of("\n".join(sorted(known)).encode()) if known else ""
+    known = sorted(filter(None, hashes))
+    return hash_of("\n".join(known).encode()) if known else ""
 
 
-def hash_or_blank(path: str | Path) -> str:
-    """The hash of a file's content, '' if it cannot be read."""
+@functools.lru_cache(maxsize=1 << 16)
+def _hash(path: Path, version: tuple[int, ...]) -> str:
     try:
-        return content_hash(Path(path))
+        return content_hash(path)
     except OSError:
         return ""
 
 
-def of_files(place: Path | str, files: Iterable[Path | str]) -> Identity:
+def hash_or_blank(path: str | Path) -> str:
+    """The hash of a file's content, '' if it cannot be read. A process reads a file
+    again only if it has changed.
+    """
+    return _hash(Path(path), version_of(path))
+
+
+def hashes_of(files: Iterable[Path | str]) -> list[str]:
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(hash_or_blank, files))
+
+
+def place_of(dataset: Path | str) -> str:
+    """The place of an identity: one of NAMED, the resolved path of a folder, or of the
+    folder in which a table lies, with the table's name.
+    """
+    if dataset in NAMED:
+        return str(dataset)
+    path = Path(dataset)
+    whole = path.is_dir() or path.name in ("", "..")
+    return str(path.resolve() if whole else path.parent.resolve() / path.name)
+
+
+def of_files(dataset: Path | str, files: Iterable[Path | str]) -> Identity:
     """The identity of a folder or table with these audio files, which are read, or of
     one of NAMED.
     """
-    where = str(place) if place in NAMED else str(Path(place).resolve())
-    with ThreadPoolExecutor(THREADS) as threads:
-        hashes = threads.map(hash_or_blank, dict.fromkeys(files))
-        return Identity(where, digest_of_sounds(hashes))
+    hashes = hashes_of(dict.fromkeys(files))
+    return Identity(place_of(dataset), digest_of_sounds(hashes))
 
 
-def of_cache(folder: Path, clips: pd.DataFrame, settings: dict[str, Any]) -> Identity:
+def of_cache(
+    folder: Path, clips: pd.DataFrame, settings: Mapping[str, Any]
+) -> Identity:
     """The identity of a cache by its index, without reading any sound. Clips without
     sounds are known by their ids and labels.
     """
     if settings["source"] != EXTERNAL:
-        return Identity(settings["source"], digest_of_sounds(clips["source_hash"]))
+        files = clips.drop_duplicates("path")  # windows share a recording
+        return Identity(settings["source"], digest_of_sounds(files["source_hash"]))
     named = clips[["clip_id", "label"]].itertuples(index=False)
     lines = (hash_of(f"{clip}\0{label}".encode()) for clip, label in named)
     return Identity(str(folder.resolve()), digest_of_sounds(lines))

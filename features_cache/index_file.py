@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base import NAMED
 from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
 from featurestack.base.own_files import OwnFiles, Taken
@@ -35,9 +34,10 @@ from featurestack.features_cache.clip_table import (
     SOURCE_COLUMNS,
     with_sources,
 )
-from featurestack.features_cache.datasets import EXTERNAL, INDEX, other_source
+from featurestack.features_cache.datasets import INDEX, other_source
 from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
+from featurestack.features_cache.identity import Identity, of_cache
 
 REMEDY = "move it, or give another NAME= or DATA="
 CLIPS = "clips"  # the table's group; every other name is a feature's link
@@ -53,30 +53,36 @@ def feature_names(folder: Path) -> list[str]:
     ]
 
 
-def claim_of_source(
+def claim_of_dataset(
     record: OwnFiles,
     names: Iterable[str],
-    source: str,
-    name: str,
+    ours: Identity,
+    cache: Path,
     is_ours: Callable[[Path], bool] = lambda file: False,
 ) -> None:
-    """Claim file names in a folder of the dataset of this source and name; RequestError
-    if a file of the user has one, or if the folder is of another source that is there.
+    """Claim file names in a folder of this dataset, which has its cache in `cache`;
+    RequestError if a file of the user has one, or if the folder belongs to another
+    dataset by its record and by the cache's index.
     """
 
     def is_other(former: str) -> bool:
-        return former in NAMED or Path(former).exists()
+        if ours.is_same(Identity.parse(former)):
+            return False
+        with suppress(FileNotFoundError, DamagedFile):
+            return not ours.is_same(of_cache(cache, *read_index(cache)))
+        return True
 
     try:
-        record.claim(names, REMEDY, is_ours, identity=source, is_other=is_other)
+        record.claim(names, REMEDY, is_ours, identity=str(ours), is_other=is_other)
     except Taken as other:
-        raise other_source(record.folder, other.identity, source, name) from None
+        source, name = Identity.parse(other.identity).place, cache.parent.name
+        raise other_source(record.folder, source, ours.place, name) from None
 
 
-def claim_names(folder: Path, *names: str, source: str = "") -> None:
+def claim_names(folder: Path, *names: str, ours: Identity | None = None) -> None:
     """Claim these file names in a cache; RequestError if a file of the user has one, or
-    if the cache is of another source. Files copied from another cache are ours, as
-    their content shows.
+    if the cache is not `ours`. Files copied from another cache are ours, as their
+    content shows.
     """
 
     def is_ours(file: Path) -> bool:
@@ -88,7 +94,10 @@ def claim_names(folder: Path, *names: str, source: str = "") -> None:
         return False
 
     remedy = REMEDY
-    claim_of_source(OwnFiles(folder), names, source, folder.parent.name, is_ours)
+    if ours:
+        claim_of_dataset(OwnFiles(folder), names, ours, folder, is_ours)
+    else:
+        OwnFiles(folder).claim(names, remedy, is_ours)
     for name in names:
         file = folder / name
         if file.suffix == ".h5" and hdf5.is_ours(file) is False:
@@ -124,8 +133,7 @@ def refresh(
         table, current = updated(folder, clips, settings, part)
         if current:
             return
-        source = str(settings.get("source", EXTERNAL))
-        claim_names(folder, INDEX, source="" if source == EXTERNAL else source)
+        claim_names(folder, INDEX)
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)

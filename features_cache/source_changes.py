@@ -1,5 +1,6 @@
 """How the files of a dataset have changed since extraction."""
 
+import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,9 +10,11 @@ import pandas as pd
 
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
-from featurestack.base.files import content_hash
+from featurestack.base.files import content_hash, version_of
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import read_table
+from featurestack.features_cache.clip_table import VERSION_COLUMNS
+from featurestack.features_cache.identity import hash_or_blank, hashes_of
 
 
 def source_changes(
@@ -20,10 +23,11 @@ def source_changes(
     """How the files have changed since extraction, such as `3 clips new`; '' if no
     audio is there. `folds` is the dataset's folds.csv.
 
-    Audio files are compared by size and time, and by content if the time differs; a
-    table by its number of rows, and by content if that is equal. Labels, folds and
-    groups may have changed, also in `folds`. New files are looked for next to known
-    ones, but not in a folder with a CSV table, which may leave files out on purpose.
+    Audio files are compared by size, times and inode, and by content if one of these
+    differs; a table by its number of rows, and by content if that is equal. Labels,
+    folds and groups may have changed, also in `folds`. New files are looked for next to
+    known ones, but not in a folder with a CSV table, which may leave files out on
+    purpose.
     """
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")
@@ -72,18 +76,44 @@ def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
 
 def audio_state(file: Any) -> str:
     """`same`, `changed` or `removed`; `same` for a file not found at extraction."""
-    if not (file.source_size or file.source_time_ns):
+    known = tuple(getattr(file, name) for name in VERSION_COLUMNS)
+    now = version_of(file.path)
+    if now == known or not any(known):
         return "same"
-    path = Path(file.path)
-    try:
-        status = path.stat()
-        same = status.st_size == file.source_size and (
-            status.st_mtime_ns == file.source_time_ns
-            or content_hash(path) == file.source_hash
-        )
-    except OSError:
+    if not any(now):
         return "removed"
+    same = now[0] == known[0] and hash_or_blank(file.path) == file.source_hash
     return "same" if same else "changed"
+
+
+def at_place(path: str, source: str, place: str) -> str:
+    """The path of a file of a folder or table, `source`, that lies at another place
+    now. A file outside a table's folder may have been moved with it, or not.
+    """
+    before, now = Path(source), Path(place)
+    if now.is_file():
+        before, now = before.parent, now.parent
+    other = os.path.normpath(now / os.path.relpath(path, before))
+    within = Path(path).is_relative_to(before)
+    there = within or os.path.exists(other)  # noqa: PTH110 Path's raises
+    return other if there else path
+
+
+def has_same_sounds(clips: pd.DataFrame, settings: Mapping[str, Any]) -> bool:
+    """Whether the place of a cache's source has exactly the sounds that it was made of.
+    They are read: equal names, sizes and times are no proof.
+    """
+    place = Path(settings["source"])
+    if settings.get("table", "") != (hash_or_blank(place) if place.is_file() else ""):
+        return False
+    files = clips[clips["path"] != ""].drop_duplicates("path")
+    if place.is_dir() and new_files(place, {*files["path"]}):
+        return False
+    files = files[files["source_hash"] != ""]  # others could not be read then
+    sizes = [version_of(path)[0] for path in files["path"]]
+    if files.empty or sizes != files["source_size"].tolist():
+        return False
+    return hashes_of(files["path"]) == files["source_hash"].tolist()
 
 
 def new_files(folder: Path, extracted: Collection[str]) -> int:

@@ -52,6 +52,7 @@ from featurestack.features_cache.hdf5 import (
     reserve_space,
     write_structure,
 )
+from featurestack.features_cache.identity import Identity, of_cache
 from featurestack.features_cache.index_file import (
     HEADERS,
     WHOLE,
@@ -92,6 +93,10 @@ class Extraction:
     def files(self) -> list[Path]:
         """(F,) the features' files, whether or not they exist."""
         return [feature.path for feature in self.stored]
+
+    @property
+    def identity(self) -> Identity:
+        return of_cache(self.folder, self.clips, self.settings)
 
     @property
     def is_whole(self) -> bool:
@@ -247,8 +252,8 @@ def cache_writer(
     Yields what is missing, the files (F,) under shared locks, and the run's claim.
     """
     names = INDEX, *HEADERS, *(file.name for file in extraction.files)
-    source = "" if extraction.read_only else str(extraction.settings["source"])
-    claim_names(extraction.folder, *names, source=source)
+    ours = None if extraction.read_only else extraction.identity
+    claim_names(extraction.folder, *names, ours=ours)
     rows = extraction.part.start, extraction.part.stop
     with (
         claimed(extraction.folder, extraction.names, rows) as claim,

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.decoder_messages import decoder_messages
 from featurestack.base.errors import RequestError
+from featurestack.base.files import version_of
 from featurestack.base.quantities import counted, first_names, is_or_are
 from featurestack.base.terminal import progress
 from featurestack.pipeline.audio_headers import AudioError as AudioError
@@ -162,7 +163,7 @@ def decode(
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
-        key = os.getpid(), str(path), version(path), channel
+        key = os.getpid(), str(path), version_of(path), channel
         if getattr(_last, "key", None) != key:
             _last.recording = Recording(path, channel)
             _last.key = key
@@ -289,15 +290,6 @@ def kept_info(path: str | Path) -> Info:
                     frames += read
             lost = frames_promised - frames if frames_promised > frames else None
             return Info(file.samplerate, frames, file.channels, lost)
-
-
-def version(path: str | Path) -> tuple[int, int]:
-    """Size and time of a file, in ns; zeros if they cannot be read."""
-    try:
-        status = Path(path).stat()
-    except (OSError, ValueError):  # ValueError: a name with a zero byte
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 def damaged_parts(files: Mapping[str, str]) -> list[str]:

@@ -10,20 +10,20 @@ import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from featurestack.base.errors import DamagedFile, RequestError, see, shortened
-from featurestack.base.files import content_hash
+from featurestack.base.files import version_of
 from featurestack.base.quantities import counted, first_names, whole_number
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.clip_table import (
     SOURCE_COLUMNS,
+    VERSION_COLUMNS,
     untrainable,
     with_sources,
 )
@@ -35,6 +35,7 @@ from featurestack.features_cache.feature_names import (
     parse_list,
 )
 from featurestack.features_cache.hdf5 import StoredFeature, read_header
+from featurestack.features_cache.identity import hash_or_blank
 from featurestack.features_cache.index_file import feature_names
 from featurestack.features_cache.writer import Extraction
 from featurestack.pipeline import audio
@@ -259,23 +260,24 @@ def libraries() -> str:
 
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """The clips with up-to-date SOURCE_COLUMNS in `part`. A file is read again if its
-    size or time changed; a missing one keeps its values, so its features stay done.
+    size, inode or a time changed; a missing one keeps its values, so its features stay
+    done.
     """
 
     def read_source(path: str) -> tuple[str, float]:
-        try:
+        seconds = 0.0
+        with suppress(audio.AudioError, OSError):
             info = audio.file_info(path)
-            return content_hash(Path(path)), info.frames / info.sample_rate
-        except (audio.AudioError, OSError):
-            return "", 0.0
+            seconds = info.frames / info.sample_rate
+        return hash_or_blank(path), seconds
 
     # windows share the file of their recording
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
-    recorded = ["source_size", "source_time_ns"]
-    versions = [audio.version(path) for path in files.index]
-    now = np.array(versions, np.int64).reshape(-1, 2)
+    recorded = [*VERSION_COLUMNS]
+    versions = [version_of(path) for path in files.index]
+    now = np.array(versions, np.int64).reshape(-1, len(recorded))
     exists = now.any(axis=1)
-    changed = (files[recorded] != now).any(axis=1) | (files["source_hash"] == "")
+    changed = (files[recorded] != now).any(axis=1) | (files["source_seconds"] == 0)
     files.loc[exists, recorded] = now[exists]
     again = files.index[exists & changed]
     # a generator, since a list would keep all futures

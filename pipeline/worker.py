@@ -103,7 +103,7 @@ class Job:
         with audio.damaged_frames() as damaged:
             part = task.span, file.audio_channel
             clip.y = audio.load_clip(task.path, file.sample_rate, file.samples, *part)
-        if audio.version(task.path) != task.version:
+        if files.version_of(task.path)[:2] != task.version:
             raise audio.AudioError(
                 "the file has changed since the cache noted it; run features for that"
                 " cache again"

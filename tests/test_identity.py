@@ -1,6 +1,9 @@
 """A dataset is its source: no name leads to the clips or runs of another place."""
 
+import os
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -36,13 +39,13 @@ def test_another_place_of_the_same_name_is_refused(two_sites, word):
     with inside(two_sites):
         answer = command(f"{word} DATASET=siteB/audio {COMMANDS[word]}")
         assert answer.status == 2, answer
-        assert "siteA/audio, not of" in answer.err
-        assert "another name: NAME=audio2" in answer.err
+        assert "siteA/audio, and " in answer.err
+        assert "another name, NAME=audio2" in answer.err
         assert (two_sites / "runs/audio/mel-linear/run.json").exists()
 
 
 def test_a_function_refuses_another_place_of_the_same_name(two_sites):
-    refusal = refused("siteA/audio, not of .*siteB/audio; .* NAME=audio2")
+    refusal = refused("siteA/audio, and .*siteB/audio has .* NAME=audio2")
     with inside(two_sites), refusal:
         fs.cache("siteB/audio")
 
@@ -52,7 +55,7 @@ def test_a_folder_called_as_a_published_dataset_is_not_that_dataset(tmp_path):
     with inside(tmp_path):
         done("features DATASET=mine/esc10 FEATURES=rms JOBS=1")
         refusal = command("verify DATASET=esc10")
-    assert refusal.status == 2 and "mine/esc10, not of esc10; " in refusal.err
+    assert refusal.status == 2 and "mine/esc10, and esc10 has" in refusal.err
 
 
 def test_the_same_clips_at_another_place_are_found(two_sites, tmp_path):
@@ -195,3 +198,141 @@ def test_a_cache_keeps_its_groups(remembering):
         done(f"{words} GROUP=take")
         refusal = command(f"{words} GROUP='_(.)'")
     assert refusal.status == 2 and "DATASET=clips.csv GROUP='_(.)'" in refusal.err
+
+
+def same_times(folder):
+    for file in folder.rglob("*.wav"):
+        os.utime(file, ns=(0, 1_680_000_000 * 10**9))
+
+
+@pytest.fixture(scope="module")
+def two_cards(tmp_path_factory):
+    """Other sounds of equal names, sizes and times; the first, with a cache and a run,
+    were moved away.
+    """
+    folder = tmp_path_factory.mktemp("cards")
+    for card in ("cardA", "cardB"):
+        write_clips(folder / card / "audio", "ant", "bee", "cat")
+        same_times(folder / card)
+    with inside(folder):
+        done("features DATASET=cardA/audio FEATURES='mel rms' JOBS=1")
+        done(f"train DATASET=cardA/audio {LINEAR}")
+        shutil.move("cardA", "archive")
+    return folder
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_equal_names_sizes_and_times_at_another_place_are_no_proof(two_cards, word):
+    with inside(two_cards):
+        answer = command(f"{word} DATASET=cardB/audio {COMMANDS[word]}")
+    assert answer.status == 2 and "cardB/audio has other sounds" in answer.err, answer
+
+
+def test_equal_names_sizes_and_times_at_the_same_place_are_no_proof(tmp_path):
+    with inside(tmp_path):
+        for card in ("cardA", "cardB"):
+            write_clips(tmp_path / card / "audio", "ant", "bee", "cat")
+            same_times(tmp_path / card)
+        shutil.move("cardA", "mount")
+        done("features DATASET=mount/audio FEATURES=mel JOBS=1")
+        shutil.rmtree("mount")
+        shutil.move("cardB", "mount")
+        assert "18 clips changed" in done(f"train DATASET=mount/audio {LINEAR}").err
+        assert (
+            "18 changed clips" in done("features DATASET=mount/audio FEATURES=mel").out
+        )
+        assert "changed" not in done(f"train DATASET=mount/audio {LINEAR}").err
+
+
+@pytest.fixture(scope="module", params=["", "/t.csv"])
+def project(tmp_path_factory, request):
+    """A project whose sounds, class folders or a table, have a cache and a run."""
+    folder = tmp_path_factory.mktemp("of") / "project"
+    write_clips(folder / "birds", "ant", "bee")
+    clips = [
+        f"{name}/{name}_{n}.wav,{name}" for name in ("ant", "bee") for n in (0, 1, 2)
+    ]
+    (folder / "t.csv").write_text("\n".join(["filename,label", *clips]))
+    where = "DATASET=birds"
+    if request.param:
+        shutil.move(folder / "t.csv", folder / "birds")
+        where = "DATASET=birds/t.csv NAME=birds"
+    with inside(folder):
+        done(f"features {where} FEATURES='mel rms' JOBS=1")
+        done(f"train {where} {LINEAR}")
+    return folder, where
+
+
+@contextmanager
+def copied_project(folder, where, there):
+    shutil.copytree(folder, there / "copy")
+    yield there / "copy", where
+
+
+@contextmanager
+def moved_project(folder, where, there):
+    folder.rename(there / "moved")
+    yield there / "moved", where
+    (there / "moved").rename(folder)
+
+
+@contextmanager
+def copied_sounds(folder, where, there):
+    shutil.copytree(folder / "birds", there / "birds")
+    yield folder, where.replace("=birds", f"={there}/birds", 1)
+
+
+@contextmanager
+def linked_sounds(folder, where, there):
+    (there / "birds").symlink_to(folder / "birds")
+    yield folder, where.replace("=birds", f"={there}/birds", 1)
+
+
+@pytest.mark.parametrize(
+    "at", [copied_project, moved_project, copied_sounds, linked_sounds]
+)
+def test_equal_content_at_another_place_is_used(project, tmp_path, at):
+    with at(*project, tmp_path) as (folder, where), inside(folder):
+        for word, (words, told) in data(__file__)["USED"].items():
+            answer = done(f"{word} {where} {words}")
+            assert told in f"{answer.out}{answer.err}", (word, answer)
+
+
+def test_a_copied_cache_is_the_one_of_its_folder(project):
+    folder, _ = project
+    with inside(folder):
+        shutil.copytree("data/birds", "data/birds2")
+        done("features DATASET=birds2 FEATURES=zcr")
+        assert [path.parts[1] for path in Path("data").rglob("zcr.h5")] == ["birds2"]
+        done("train DATASET=birds2 FEATURES=zcr MODEL=linear")
+
+
+def test_clips_of_a_link_are_found_after_a_move(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee")
+    (tmp_path / "link").symlink_to(tmp_path / "birds")
+    with inside(tmp_path):
+        done("features DATASET=link NAME=b FEATURES=mel JOBS=1")
+        shutil.move("birds", "moved")
+        (tmp_path / "link").unlink()
+        assert (
+            "0 of 12 feature maps"
+            in done("features DATASET=moved NAME=b FEATURES=mel").out
+        )
+
+
+@pytest.mark.parametrize("first", ["data", "check", "features"])
+@pytest.mark.parametrize("word", ["data", "check", "features", "answer"])
+def test_folds_of_another_place_are_neither_read_nor_replaced(tmp_path, first, word):
+    write_clips(tmp_path / "x/birds", "ant", "bee")
+    write_clips(tmp_path / "y/birds", "cow", "dog")
+    with inside(tmp_path):
+        done(f"{first} DATASET=x/birds {COMMANDS[first]}")
+        kept = Path("data/birds/folds.csv").read_text()
+        refusal = command(f"{word} DATASET=y/birds {COMMANDS[word]}")
+        assert refusal.status == 2 and "y/birds has other sounds" in refusal.err
+        assert "another name, NAME=birds2" in refusal.err
+        assert Path("data/birds/folds.csv").read_text() == kept
+        shutil.move("x", "moved")
+        if word != "answer":
+            done(f"{word} DATASET=moved/birds {COMMANDS[word]}")
+        assert Path("data/birds/folds.csv").read_text() == kept

@@ -107,7 +107,7 @@ def ask(options: AnswerOptions) -> _Question:
     command = part_of(options, FeaturesCommand)
     if is_cache(Path(options.dataset)):
         cache = cache_of(command.dataset, command.data, command.name)
-        refuse(options, cache.settings["dataset"], cache.clips)
+        refuse(options, cache.name, cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         kept = without_samples(options, stored)
         return _Question(options, command, None, kept, [], cache.clips)

@@ -30,6 +30,7 @@ import psutil
 from featurestack.base.errors import CLOSED, NOT_WRITABLE, RequestError
 from featurestack.base.terminal import tell
 
+LARGEST_INODE = 2**63 - 1  # that a column of the index holds
 UNFINISHED = "unfinished"  # a dataset is made in the draft of this folder
 
 
@@ -212,6 +213,18 @@ def without_dots(path: Path) -> Path:
 def is_file(path: str | Path) -> bool:
     """Whether a path is a file; False if a folder above may not be read."""
     return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError
+
+
+def version_of(path: str | Path) -> tuple[int, int, int, int]:
+    """Size, time of modification (ns), inode and time of change (ns) of a file; zeros
+    if they cannot be read. Copying tools and recorders set the first two alike.
+    """
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        return 0, 0, 0, 0
+    inode = status.st_ino & LARGEST_INODE
+    return status.st_size, status.st_mtime_ns, inode, status.st_ctime_ns
 
 
 _new_hash = functools.partial(hashlib.blake2b, digest_size=16)

@@ -51,6 +51,7 @@ def last_option(kept: pd.DataFrame, column: str) -> str:
 def with_folds(
     table: pd.DataFrame,
     path: Path,
+    kept: pd.DataFrame,
     options: SourceOptions,
     claim: Callable[[str], None],
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -58,10 +59,9 @@ def with_folds(
 
     If there are few groups, each gets a fold; with GROUP= these replace the source's
     folds. Otherwise the source's folds are kept, or folds are drawn by group. `path` is
-    the dataset's folds.csv, which keeps them, also of clips that are missing now;
+    the dataset's folds.csv with the rows `kept`, also of clips that are missing now;
     `claim` takes its name, or refuses it.
     """
-    kept = read_folds(path)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     before = last_option(kept, "grouped_by")
     group = before if options.group is None else options.group

@@ -25,6 +25,7 @@ from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, next_line, quoted
 from featurestack.base.table_files import READERS, SPREADSHEETS
 from featurestack.base.terminal import text_table
+from featurestack.features_cache import identity
 from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
 from featurestack.features_cache.clip_table import (
     by_label,
@@ -42,12 +43,14 @@ from featurestack.features_cache.datasets import (
     cached_in,
     dataset_name,
     is_cache,
+    other_source,
     unknown_dataset,
 )
 from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.identity import Identity, place_of
 from featurestack.features_cache.index_file import (
     WHOLE,
-    claim_of_source,
+    claim_of_dataset,
     failed_clips,
 )
 from featurestack.pipeline import audio
@@ -65,7 +68,7 @@ from featurestack.pipeline.datasets.readers import (
     read_esc_layout,
     read_folder,
 )
-from featurestack.pipeline.options import AlterOptions, SourceOptions
+from featurestack.pipeline.options import AlterOptions, FeaturesCommand, SourceOptions
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
@@ -73,10 +76,6 @@ HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; if more, a shorter is taken
 # options that are ignored for a cache, with a note
 OF_AUDIO = ("sample_rate", "duration", "channel")
-OF_OTHER_NAME = (
-    "GROUP={!r} as under another name of these clips; GROUP='(.*)' makes each file its"
-    " own group"
-)
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -122,11 +121,22 @@ def load(options: SourceOptions) -> Dataset:
     with suppress(DamagedFile):  # a damaged index is made again
         if former := find_cache(word, options.data, options.name)[1]:
             cached, settings = former.sources, former.settings
-    beside = OwnFiles(options.data / name)
-    folds = beside.folder / "folds.csv"
-    label = last_option(read_folds(folds), "labelled_by")
+    place = place_of(word)
+    folds = options.data / name / "folds.csv"
+    kept = read_folds(folds)
+    # read after folds.csv, which may have just been written: whose is it?
+    beside = OwnFiles(folds.parent)
+    former = Identity.parse(beside.identity)
+    elsewhere = cached is None and former.place not in ("", place)
+    other = other_source(folds, former.place, place, name)
+    label = last_option(kept, "labelled_by")
     options, remembered = with_earlier(options, settings.get("audio_dir", ""), label)
-    listing = _read(options)
+    try:
+        listing = _read(options)
+    except RequestError as error:
+        raise other if elsewhere else error from None
+    if elsewhere and not identity.of_files(word, listing.table["path"]).is_same(former):
+        raise other
     listed = with_labels(listing.table, options.label or "")
     refuse_class_names(classes_in(listed))
     if originals(listed).empty:
@@ -135,16 +145,16 @@ def load(options: SourceOptions) -> Dataset:
         )
     if reason := too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
-    source = word if word in NAMED else str(Path(word).resolve())
     notes = [*listing.notes, *remembered]
-    if options.group is None and cached is None and not folds.exists():
-        options = replace(options, group=group_elsewhere(source, options.data))
-        notes += [OF_OTHER_NAME.format(options.group)] * bool(options.group)
 
     def claim(file: str) -> None:
-        claim_of_source(beside, [file], source, name, lambda file: file == folds)
+        ours = Identity(place)
+        of_part = isinstance(options, FeaturesCommand) and options.part
+        if of_part in (False, FeaturesCommand.part):  # others read the other parts
+            ours = identity.of_files(word, listing.table["path"])
+        claim_of_dataset(beside, [file], ours, folder, lambda file: file == folds)
 
-    table, fold_notes = with_folds(listed, folds, options, claim)
+    table, fold_notes = with_folds(listed, folds, kept, options, claim)
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     grouped_by = table["grouped_by"].iloc[0]
@@ -158,7 +168,7 @@ def load(options: SourceOptions) -> Dataset:
     notes += [*fold_notes, *audio_notes, *([field.sentence] if field else [])]
     attributes = {
         "dataset": name,
-        "source": source,
+        "source": place,
         "synthetic": int(word in SYNTHETIC),
         **audio_settings,
         "published_test": listing.published_test if as_published else None,
@@ -243,15 +253,6 @@ def require_as_remembered(options: DatasetOptions, given: Mapping[str, str]) -> 
         raise RequestError(
             f"{word}= belongs to features{run}; {called} was made {made}"
         )
-
-
-def group_elsewhere(source: str, data: Path) -> str:
-    """The GROUP= used for the same clips under another NAME=, '' if there is none."""
-    for folds in data.glob("*/folds.csv"):
-        with suppress(RequestError):  # no features, or a user's table
-            if Cache(folds.parent / "features").source == source:
-                return last_option(read_folds(folds), "grouped_by")
-    return ""
 
 
 def _read(options: SourceOptions) -> Listing:

@@ -104,6 +104,7 @@ def clip_table(
     clips = clips.reset_index(drop=True)
     categories = clips["label"].map(CATEGORY_OF)
     names = clips["filename"]
+    folder = folder.resolve()  # clips lie where the sounds are, not below a link
     windows = {*WINDOW_COLUMNS} <= {*clips}
     clips = clips.assign(
         group=clips.get("group", ""),

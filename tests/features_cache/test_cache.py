@@ -83,15 +83,15 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     data = cache.folder.parent.parent
     birds = data / "birds"
     birds.mkdir()
-    settings |= {"source": str(birds), "dataset": "finches"}
+    settings |= {"source": str(birds)}
     refresh(cache.folder, clips, settings)
     typed = (
-        f"run make features DATASET={birds} FEATURES='mel mfcc' NAME=finches"
+        f"run make features DATASET={birds} FEATURES='mel mfcc' NAME=brought"
         f" DATA={data}"
     )
     assert Cache(cache.folder).remedy("mel mfcc") == typed
     (cache.folder / "mine.h5").write_bytes(b"")
-    with refused(f"run make features DATASET={birds} FEATURES=mine NAME=finches"):
+    with refused(f"run make features DATASET={birds} FEATURES=mine NAME=brought"):
         Cache(cache.folder).read("mine", CLIPS)
 
 

@@ -3,9 +3,13 @@
 import pandas as pd
 import pytest
 
-from featurestack.base.files import content_hash
+from featurestack.base.files import content_hash, version_of
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.clip_table import complete, with_sources
+from featurestack.features_cache.clip_table import (
+    VERSION_COLUMNS,
+    complete,
+    with_sources,
+)
 from featurestack.features_cache.index_file import refresh
 from featurestack.features_cache.source_changes import source_changes
 
@@ -26,12 +30,9 @@ def cache_of(recordings, source):
     labels = [file.parent.name for file in files]
     table = {"label": labels, "fold": [1, 2, 1, 2], "path": list(map(str, files))}
     table["clip_id"] = [f"{file.parent.name}/{file.stem}" for file in files]
-    status = [file.stat() for file in files]
-    clips = with_sources(complete(table), None).assign(
-        source_hash=[content_hash(file) for file in files],
-        source_size=[state.st_size for state in status],
-        source_time_ns=[state.st_mtime_ns for state in status],
-    )
+    clips = with_sources(complete(table), None)
+    clips["source_hash"] = [content_hash(file) for file in files]
+    clips[[*VERSION_COLUMNS]] = [version_of(file) for file in files]
     settings = {"dataset": "sounds", "source": str(source), "synthetic": 0}
     settings |= {"sample_rate": 8000, "samples": 800}
     folder = recordings.parent / "features"

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import featurestack as fs
 from featurestack.features_cache.source_changes import has_other_folds
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.datasets.name_fields import propose_group
@@ -131,13 +130,13 @@ def test_folds_that_a_table_brings_later_replace_the_drawn_ones(tmp_path):
     assert has_other_folds(own, kept)
 
 
-def test_another_name_of_the_same_clips_has_their_groups(tmp_path):
+@pytest.mark.parametrize("name", ["aa", "other", "zz"])
+def test_another_name_of_the_same_clips_has_no_groups_of_theirs(tmp_path, name):
     folder = class_folders(tmp_path / "mine", takes="AB")
-    given = {"data": tmp_path / "data", "jobs": 1, "quiet": True}
-    fs.extract("rms", folder, group="(.*)-[A-Z]", **given)
-    first, other = (dataset(folder, tmp_path, name=name) for name in ("", "other"))
-    assert other.table.equals(first.table) and first.table["group"].nunique() == 20
-    assert "GROUP='(.*)-[A-Z]' as under another name" in " ".join(other.notes)
+    for number, group in enumerate(("(.*)-[A-Z]", "([A-Z])$", "(.*)")):
+        dataset(folder, tmp_path, name=f"name{number}", group=group)
+    assert dataset(folder, tmp_path, name=name).table["group"].is_unique
+    assert dataset(folder, tmp_path, name="name0").table["group"].nunique() == 20
 
 
 def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):

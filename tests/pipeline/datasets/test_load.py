@@ -103,8 +103,8 @@ def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_th
     where = FeaturesCommand(dataset=str(folder), data=tmp_path / "data", jobs=1)
     asked = replace(where, features="rms")
     assert extract.extract_features(asked) == 0
-    other = class_folders(tmp_path / "others" / "mine", each=3)
-    with refused(f"holds features of {folder}, not of {other}; .* NAME=mine2"):
+    other = class_folders(tmp_path / "others" / "mine", each=4)
+    with refused(f"belongs to {folder}, and {other} has other .* NAME=mine2"):
         dataset(other, tmp_path)
     (named,) = {dataset("mine", tmp_path).source, dataset(folder, tmp_path).source}
     assert named == str(folder)  # the cache's name, typed elsewhere
@@ -114,7 +114,7 @@ def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_th
     moved = dataset(tmp_path / "elsewhere", tmp_path, name="mine")
     assert moved.cached is not None and moved.source == f"{tmp_path}/elsewhere"
     class_folders(tmp_path / "new", each=2)
-    with refused("holds features of"):
+    with refused("belongs to"):
         dataset(tmp_path / "new", tmp_path, name="mine")
 
 
