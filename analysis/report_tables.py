@@ -134,6 +134,26 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     )[:most]
 
 
+def foreign_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """Each class, had the model not been trained on it: the share of its clips that
+    get SURE or more for another class, and the commonest such class with its share, the
+    highest share first.
+
+    counts  of `RunFolder.foreign`
+    """
+    clips = counts.sum(axis=1)
+    others = counts.mask(np.eye(len(counts), dtype=bool), 0)
+    table = pd.DataFrame(
+        {
+            "sure": others.sum(axis=1) / clips,
+            "answered": others.idxmax(axis=1).where(others.any(axis=1), ""),
+            "share": others.max(axis=1) / clips,
+        }
+    )
+    table = table[clips > 0].rename_axis("class").reset_index()
+    return table.sort_values("sure", ascending=False, ignore_index=True)
+
+
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
     """Clips of each recording, most first, and accuracy of the best `most` runs."""
     correct = {}

@@ -33,15 +33,18 @@ from featurestack.analysis.report_tables import (
     confusion_by_category,
     confusion_table,
     error_table,
+    foreign_table,
     settings,
 )
 from featurestack.analysis.run_arrays import Problem
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
-from featurestack.base.quantities import count, counted, duration, plural
+from featurestack.base.quantities import count, counted, duration, percent, plural
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
+from featurestack.linear.ridge import SURE, share_of_sure
+from featurestack.results.run_folder import FOREIGN_FILE
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
@@ -160,6 +163,25 @@ def recordings(report: Report) -> Section | None:
     )
 
 
+def foreign(report: Report) -> Section | None:
+    """What the best model that can leave classes out makes of clips of none of its
+    classes.
+    """
+    for run in report.found.runs:
+        counts = run.folders[0].foreign()
+        if counts is not None:
+            label = f"Clips of a class left out that get {100 * SURE:.0f} % or more"
+            share = share_of_sure(counts.to_numpy())
+            return Section(
+                "foreign",
+                "None of the classes",
+                tables={f"{run.name}.foreign": foreign_table(counts)},
+                values={"run": run.name},
+                leads={label: f"{percent(share)} %"},
+            )
+    return None
+
+
 def error_browser(report: Report) -> Section:
     """The error browser: clips, their images and audio."""
     runs, cache = report.found.runs, report.cache
@@ -265,6 +287,7 @@ def data(report: Report) -> Section | None:
 # files below the dataset's runs
 SUBJECTS = {
     "answer": ("featurestack.answers.section:answer", "answer/*.json"),
+    "foreign": ("featurestack.analysis.sections:foreign", f"*/fold*/{FOREIGN_FILE}"),
     **extras.SECTIONS,
 }
 

@@ -9,6 +9,9 @@ the blocks r of G^-1 are needed, and they are products of columns of L^-1, where
 G (Cholesky). Clips that are tested take no part, nor do those of a class with one
 recording: without it, nothing of the class is left.
 
+The same inverse answers the clips of each class by the model without the whole class:
+what the model would make of sounds that are none of its classes.
+
 Two kernels are tried: the plain one, z z', whose model is linear, and the mean of it
 and the RBF exp(-|z - z'|^2), which is right for few numbers, where least squares on
 one-hot targets masks classes. Each block of numbers (a feature, or a layer of a
@@ -21,7 +24,7 @@ Conventions: N clips, D numbers of a clip, K classes, M support clips.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -46,6 +49,7 @@ PLAIN, MIXED = "plain", "mixed"
 # logit of a class without training clips: finite, but its probability is 0 in float32
 ABSENT = -1000.0
 HELD = 10.0  # deviations
+SURE = 0.9  # probability from which on an answer to a foreign clip is counted
 SINGLE = 4_096  # numbers of a clip above which values have single precision
 CHUNK = 1_024  # numbers that are standardised at once
 # Clips up to which every strength is tried. With more, the log loss had one minimum in
@@ -145,6 +149,9 @@ class RidgeModel:
     bias: Floats  # (K,)
     support: NDArray[np.floating]  # (M, D) standardised
     dual: Floats  # (K, M)
+    # (K, K) the clips of each class, by the class that the model without theirs is SURE
+    # of; clips for which it is not are on the diagonal. (0, 0) if no class is left out
+    foreign: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def logits(self, x: NDArray[np.floating]) -> Floats:
         """(N, K) of x (N, D)."""
@@ -166,6 +173,7 @@ def fit(
     class_weights: NDArray[np.floating] | None = None,
     *,
     overwrite: bool = False,
+    foreign: bool = False,
 ) -> RidgeModel:
     """The model of training clips x (N, D) and class numbers y (N,), or labels (N, K).
 
@@ -175,6 +183,7 @@ def fit(
     class_weights  (K,) the weight of a clip of each class; for labels, the factor by
                    which a label's odds are raised
     overwrite      whether the memory of x may be used
+    foreign        whether each class is left out, which takes as long as one strength
     """
     from threadpoolctl import threadpool_limits
 
@@ -199,6 +208,11 @@ def fit(
         tested = chosen_on & has_others(targets, groups)
         kernels = kernels_of(names_of_kernels(z), z, counts)
         choice = choose(kernels, targets, counts, groups, tested, log_loss)
+        if foreign and y.ndim == 1 and len(fitted) > 2:
+            sure = sure_without_class(kernels, choice, targets, counts, chosen_on)
+            of_classes = np.zeros((classes, classes))
+            of_classes[np.ix_(fitted, fitted)] = sure
+            model = replace(model, foreign=of_classes)
     of_clips = np.zeros((classes, len(z)))
     of_clips[fitted] = choice.factor * choice.dual.T
     bias[fitted] = of_clips[fitted].sum(axis=1) - choice.factor * choice.offset
@@ -349,6 +363,36 @@ def choose(
         every = len(targets) <= EVERY
         choices.append(lowest(partial(fitted, kernel), first, every=every))
     return min(choices, key=lambda choice: choice.loss)
+
+
+def sure_without_class(
+    kernels: Sequence[Kernel],
+    choice: _Solution,
+    targets: Floats,
+    counts: Floats,
+    chosen_on: NDArray[np.bool_],
+) -> Floats:
+    """(K, K) the clips (N,) that choose, as `RidgeModel.foreign` has them."""
+    kernel = next(each for each in kernels if each.name == choice.kernel)
+    classes = targets.argmax(axis=1)
+    root = np.sqrt(counts)[:, None]
+    penalty = len(targets) * choice.strength
+    _, errors = kernel.solve(root * targets, penalty, classes)
+    logits = choice.factor * (targets - errors / root)
+    logits[targets > 0] = -np.inf
+    highest = logits.max(axis=1, keepdims=True)
+    sure = 1 / np.exp(logits - highest).sum(axis=1) >= SURE
+    answered = np.where(sure, logits.argmax(axis=1), classes)
+    foreign = np.zeros((targets.shape[1],) * 2)
+    np.add.at(foreign, (classes[chosen_on], answered[chosen_on]), 1)
+    return foreign
+
+
+def share_of_sure(foreign: NDArray[np.number]) -> float:
+    """The share of clips for which the models without their class are SURE of another
+    one, of the counts (K, K) of `RidgeModel.foreign`.
+    """
+    return float(1 - np.trace(foreign) / foreign.sum())
 
 
 def lowest(

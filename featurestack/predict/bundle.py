@@ -26,6 +26,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.cache import find_cache
+from featurestack.linear.ridge import share_of_sure
 from featurestack.predict.options import BundleOptions
 from featurestack.results.calibration import scaled
 from featurestack.results.config import Compute, RunConfig, content_of
@@ -109,6 +110,8 @@ class FoldModels:
         self.thresholds = (fitted.thresholds or {}) if fitted else {}
         self.task = TASKS[config.task]
         self.fold_numbers: tuple[int, ...] = tuple(folds)
+        # share of clips of a class left out of training that get ridge.SURE or more
+        self.foreign: float | None = None
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
@@ -157,6 +160,9 @@ class RunModel(FoldModels):
             load_weights(network, weights, Path(name), "train or bundle it again")
             self.statistics[fold] = [*map(Statistics.restore, state["statistics"])]
             self.networks[fold] = place(network.eval(), self.compute)
+        counts = [state["network"].get("foreign", ()) for state in folds.values()]
+        if all(map(len, counts)):
+            self.foreign = share_of_sure(sum(counts).numpy())
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         return [self.answers(fold, values, filled) for fold in self.fold_numbers]

@@ -24,7 +24,7 @@ from featurestack.base.extras import OPTIONS
 from featurestack.base.files import content_hash
 from featurestack.base.options import no_effect, part_of, report_line
 from featurestack.base.own_files import own_file
-from featurestack.base.quantities import counted, duration, listed
+from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell, text_table, warn
@@ -43,6 +43,7 @@ from featurestack.features_cache.clip_table import (
 )
 from featurestack.features_cache.datasets import dataset_name, is_cache
 from featurestack.features_cache.index_file import read_index
+from featurestack.linear.ridge import SURE
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Info, Samples, Span
 from featurestack.pipeline.datasets.load import Dataset, load
@@ -114,6 +115,11 @@ def changed_since(config: RunConfig, data: Path) -> str:
 def tell_model(model: "Model", files: Mapping[str, Path], data: Path) -> None:
     """Say which model answers, and which of the files it was trained on."""
     tell(f"predicted by {model.title}")
+    if (share := model.networks.foreign) is not None:
+        tell(
+            f"clips of a class that it was not trained on that get {100 * SURE:.0f} %"
+            f" or more for one of its classes: {percent(share)} %"
+        )
     trained = trained_clips(model.config.dataset, data, files)
     if changed := changed_since(model.config, data):
         tell(changed)

@@ -45,7 +45,8 @@ from featurestack.results.tasks import TASKS, Task
 # names of the files in a run folder, and in each of its folds
 RECORD_LOCK = ".lock"  # held while run.json is read and rewritten
 OF_RUN = ("run.json", RECORD_LOCK)
-OF_FOLD = (".lock", "history.csv", "predictions.csv", "last.pt")
+FOREIGN_FILE = "foreign.csv"  # of ridge
+OF_FOLD = (".lock", "history.csv", FOREIGN_FILE, "predictions.csv", "last.pt")
 VALIDATED = (*OF_FOLD, "best.pt")  # if validation clips choose an epoch
 # files that a run's folder may have too
 OF_EXTRAS = [files[2:] for _, files in SECTIONS.values() if files.startswith("*/")]
@@ -250,6 +251,19 @@ class RunFolder:
         targets = self.task.targets(table["target"], self.classes)
         return table[self.classes].to_numpy(np.float32), targets
 
+    def foreign(self) -> "pd.DataFrame | None":
+        """The training clips of all finished folds, by their class (the index) and the
+        class that the model without theirs is sure of, their own if it is not sure;
+        None if classes were not left out.
+        """
+        tables = []
+        for file in (self.fold(fold) / FOREIGN_FILE for fold in self.finished):
+            if file.is_file():
+                with damage_named(file, f"remove {file.parent} and train again"):
+                    counts = pd.read_csv(file, index_col=0, dtype=str).to_numpy(int)
+                    tables.append(pd.DataFrame(counts, self.classes, self.classes))
+        return sum(tables[1:], tables[0]) if tables else None
+
     def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
         """A row of scores for each finished fold; the arguments are as in `scored`."""
         by_fold = {
@@ -377,6 +391,14 @@ def write_predictions(
         index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
     )
     replace_file(fold_folder / PREDICTIONS_FILE, text, parents=True)
+
+
+def write_foreign(
+    fold_folder: Path, foreign: NDArray[np.floating], classes: Sequence[str]
+) -> None:
+    """Write what `RunFolder.foreign` reads, (K, K)."""
+    table = pd.DataFrame(foreign.astype(int), pd.Index(classes, name="class"), classes)
+    replace_file(fold_folder / FOREIGN_FILE, table.to_csv(lineterminator="\n"))
 
 
 # ---- the folders below RUNS

@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,7 +32,7 @@ from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.scores import ACCURACY, Estimate
 from featurestack.features_cache.clip_table import complete
 from featurestack.features_cache.index_file import write_check
-from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.results.run_folder import RunFolder, write_config, write_foreign
 from tests.analysis.made_runs import (
     MadeRun,
     draw_nothing,
@@ -158,6 +159,28 @@ def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
     assert page.count('class="forest-row ') == 5
     assert "This command trains it" not in page  # no run.json here has a command
     assert 'class="wide not-compared"' in page
+
+
+def test_a_run_that_left_classes_out_has_their_table(tmp_path):
+    runs = make_runs(tmp_path / "runs", made_clips(40, 4), of_sets(mel=0.9, rms=0.5))
+    ((rms,),) = (run.folders for run in runs if run.features == "rms")
+    counts = np.array([[4, 6, 0, 0], [1, 8, 1, 0], [0, 0, 10, 0], [0, 0, 0, 0]])
+    for fold in (1, 2):
+        write_foreign(rms.fold(fold), counts, rms.classes)
+    built = build(AnalysisOptions(**within(tmp_path)))
+    tables = built.page.parent / "tables"
+    table = pd.read_csv(tables / f"{rms.name}.foreign.csv", keep_default_na=False)
+    first, second, third, _ = rms.classes
+    assert table.to_dict("records") == [
+        {"class": first, "sure": 0.6, "answered": second, "share": 0.6},
+        {"class": second, "sure": 0.2, "answered": first, "share": 0.1},
+        {"class": third, "sure": 0, "answered": "", "share": 0},
+    ]
+    page = built.page.read_text()
+    assert re.search(r"left out that get 90\s% or more</dt><dd>26.7\s%", page)
+    (rms.fold(1) / "foreign.csv").write_text("class,a\na,x\n")
+    damaged = build(AnalysisOptions(**within(tmp_path)))
+    assert not damaged.whole and "foreign.csv cannot be read" in repr(damaged)
 
 
 @pytest.mark.parametrize(("lower", "seen"), [(0.9, True), (1.0, False)])

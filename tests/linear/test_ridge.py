@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -44,6 +46,46 @@ def test_answers_without_a_recording_are_those_of_a_refit(kernel, groups):
         dual = np.linalg.solve(kernel_of_rest + penalty, targets[~out])
         expected = (products[np.ix_(out, ~out)] + 1) @ dual
         np.testing.assert_allclose(answers[out], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [ridge.PLAIN, ridge.MIXED])
+def test_answers_without_a_class_are_those_of_a_refit(name, monkeypatch):
+    monkeypatch.setattr(ridge, "SURE", 0.6)
+    z, targets = standardised(), np.eye(3)[Y]
+    kernels = ridge.kernels_of([name], z, COUNTS)
+    # loss, factor, offset, dual and answers; only the factor counts
+    choice = ridge._Solution(name, STRENGTH, 0.0, 4.0, 0.0, None, None)
+    kept = np.arange(CLIPS) % 5 > 0  # the others are altered copies
+    foreign = ridge.sure_without_class(kernels, choice, targets, COUNTS, kept)
+    products = kernels[0].products
+    if kernels[0].inputs is not None:
+        products = kernels[0].inputs @ kernels[0].inputs.T
+    root = np.sqrt(COUNTS)
+    expected = np.zeros((3, 3))
+    for left_out in range(3):
+        out = left_out == Y
+        rest = products[np.ix_(~out, ~out)] + CLIPS * STRENGTH * np.eye(sum(~out))
+        dual = np.linalg.solve(rest, root[~out, None] * targets[~out])
+        answers = products[np.ix_(out, ~out)] @ dual / root[out, None]
+        for clip in np.flatnonzero(kept[out]):
+            others = np.delete(np.arange(3), left_out)
+            probability = softmax(4 * answers[clip, others])
+            sure = probability.max() >= 0.6
+            answered = others[probability.argmax()] if sure else left_out
+            expected[left_out, answered] += 1
+    np.testing.assert_array_equal(foreign, expected)
+    assert 0 < np.trace(foreign) < foreign.sum() == sum(kept)
+
+
+def test_a_copy_of_another_class_is_answered_as_that_class():
+    centres = 8 * np.eye(4)[[0, 1, 2, 2]]
+    x = RNG.normal(size=(80, 4)) + centres[np.arange(80) % 4]
+    fit = partial(ridge.fit, blocks=[4], groups=np.arange(80), foreign=True)
+    foreign = fit(x, np.arange(80) % 4, 5).foreign  # one class has no clips
+    assert foreign[2, 3] > 15 < foreign[3, 2] and foreign.sum() == 80
+    assert foreign[4].sum() == foreign[:, 4].sum() == 0
+    assert fit(x, np.arange(80) % 2, 2).foreign.shape == (0, 0)
+    assert fit(x, np.eye(4, dtype=bool)[np.arange(80) % 4], 4).foreign.shape == (0, 0)
 
 
 def test_classes_on_a_ring_need_the_mixed_kernel():

@@ -15,9 +15,9 @@ import torch
 import featurestack as fs
 from featurestack.base.terminal import Notice
 from featurestack.features_cache.cache import Cache
-from featurestack.predict.bundle import bundle_of_run
+from featurestack.predict.bundle import bundle_of_run, make_bundle
 from featurestack.predict.model import Model
-from featurestack.predict.options import PredictOptions
+from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.predict.predict_audio import predict_audio, predict_files
 from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
@@ -74,6 +74,20 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
     assert "gone.wav: missing" in err
     assert "trained on 1 of 7 files (copy.wav is tone-1-0 of the dataset)" in err
     assert f"predicted by {sounds_run.name}" in err
+
+
+def test_ridge_says_how_sure_it_is_of_a_class_that_it_does_not_know(tmp_path, capsys):
+    trained = train_run(tmp_path, model="ridge", features="mel")
+    counts = trained.foreign()
+    assert counts.to_numpy().sum() == len(trained.scored())  # two folds
+    share = 1 - np.trace(counts) / counts.to_numpy().sum()
+    file = write(tmp_path / "a.wav", "tone")
+    bundle = BundleOptions(run=str(trained.path), out=tmp_path / "model.pt")
+    for run in (trained.path, make_bundle(bundle)):
+        capsys.readouterr()
+        predict_audio(PredictOptions(run=str(run), audio=file, threads=1))
+        told = capsys.readouterr().err
+        assert f"get 90 % or more for one of its classes: {100 * share:.1f} %" in told
 
 
 def test_python_is_told_which_files_were_trained_on(sounds_run, capsys, monkeypatch):

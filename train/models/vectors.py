@@ -228,12 +228,14 @@ class RidgeNet(ExactNet):
     bound: torch.Tensor
     support: torch.Tensor  # (M, D) standardised
     dual: torch.Tensor  # (classes, M)
+    foreign: torch.Tensor  # (classes, classes) of ridge.RidgeModel
 
     def __init__(self, dimensions: int, classes: int) -> None:
         super().__init__(dimensions, classes)
         self.register_buffer("bound", torch.ones(dimensions))
         self.register_buffer("support", torch.zeros(0, dimensions))
         self.register_buffer("dual", torch.zeros(classes, 0))
+        self.register_buffer("foreign", torch.zeros(0, 0))
 
     def standardised(self, x: torch.Tensor) -> torch.Tensor:
         return super().standardised(x).clamp(-self.bound, self.bound)
@@ -259,17 +261,19 @@ class RidgeNet(ExactNet):
             training.originals,
             training.class_weights,
             overwrite=True,
+            foreign=True,
         )
         weights = {"weight": fitted.weight, "bias": fitted.bias}
         self.set(**weights, **fitted.standard._asdict())
         self.support = torch.from_numpy(fitted.support).float()
         self.dual = torch.from_numpy(fitted.dual).float()
+        self.foreign = torch.from_numpy(fitted.foreign).float()
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *details: Any
     ) -> None:
-        # only a fit knows the number of support clips
-        for name in ("support", "dual"):
+        # only a fit knows the number of support clips, and whether classes are left out
+        for name in ("support", "dual", "foreign"):
             if (stored := state_dict.get(f"{prefix}{name}")) is not None:
                 setattr(self, name, torch.zeros_like(stored))
         super()._load_from_state_dict(state_dict, prefix, *details)
