@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
 from featurestack.base.own_files import OwnFiles, Taken
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell_once
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.clip_table import (
@@ -190,12 +191,9 @@ def read_rows(file: Path) -> list[list[str]]:
 
 def write_rows(file: Path, rows: Iterable[Iterable[object]]) -> None:
     """Replace a CSV file; the caller holds the lock of the index."""
-    with (
-        replaced(file) as draft,
-        draft.open("w", newline="", encoding="utf-8") as opened,
-    ):
-        writer = csv.writer(opened, lineterminator="\n")
-        writer.writerows([HEADERS[file.name], *rows])
+    table = pd.DataFrame([*map(list, rows)], columns=HEADERS[file.name])
+    with replaced(file) as draft:
+        draft.write_bytes(csv_text(table).encode())
 
 
 def _file_state(path: Path) -> list[str]:

@@ -30,6 +30,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from featurestack.base.files import making, staged
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress
 from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.pipeline.datasets.esc50 import COLUMNS
@@ -275,7 +276,7 @@ def clip(row: Any) -> Samples:
 def write_dataset(folder: Path, mix: bool = False) -> Path:
     """Write audio/ and meta/synth.csv, or synth_mix.csv, unless they exist."""
     rows = clip_rows(mix)
-    listed = rows.to_csv(index=False)
+    listed = csv_text(rows)
     name = "synth_mix.csv" if mix else "synth.csv"
     meta = folder / "meta" / name
     there = all((folder / "audio" / name).exists() for name in rows["filename"])

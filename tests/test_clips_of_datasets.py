@@ -3,8 +3,11 @@
 import pandas as pd
 import pytest
 
+from featurestack.base.table_files import read_table
+from featurestack.features_cache.index_file import read_rows
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
+from featurestack.results.run_folder import RunFolder
 from tests.golden.commands import done, inside
 from tests.noise import write_clips
 from tests.refusal import refused
@@ -97,3 +100,27 @@ def test_a_dataset_of_copies_alone_is_refused_in_one_sentence(birds):
     (birds / "t.csv").write_text("\n".join(lines))
     with refused("every clip is marked train_only, so none can be tested"):
         table_of("t.csv")
+
+
+def test_odd_names_survive_every_table(tmp_path):
+    names = ["ant\r", " bee", 'cat"q', "dog\\"]
+    write_clips(tmp_path / "odd", *names)
+    for file in [*tmp_path.glob("odd/*/*_0.wav")]:
+        file.rename(file.with_name(f" {file.stem}\r.wav"))
+    (tmp_path / "odd/ant\r/no\r.wav").write_text("no audio")
+    with inside(tmp_path):
+        for _ in range(2):
+            done("features DATASET=odd FEATURES=mel JOBS=1", status=1)
+            done("train DATASET=odd FEATURES=mel MODEL=ridge")
+        done("analysis DATASET=odd")
+        done("predict AUDIO=odd RUN=last OUT=o.csv", status=1)
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("odd/*/*.wav")}
+    bad = "odd/ant\r/no\r.wav"
+    assert {*read_table(tmp_path / "o.csv")["file"]} == files - {bad}
+    ids = {name.removeprefix("odd/").removesuffix(".wav") for name in files}
+    data = tmp_path / "data/odd"
+    assert {*read_table(data / "folds.csv", missing=())["clip_id"]} == ids
+    assert [row[0] for row in read_rows(data / "features/failures.csv")] == [bad[4:-4]]
+    run = RunFolder(tmp_path / "runs/odd/mel-ridge")
+    assert {*run.predictions()["clip_id"]} == ids - {bad[4:-4]}
+    assert run.classes == sorted(names)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,6 +35,13 @@ FILE_COLUMNS = (
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 # how R, pandas and spreadsheets write a cell of which nothing is known
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
+# a cell in quotes, or the end of a line
+QUOTED = re.compile(r'(?<![^,;\t\r\n ])"(?:[^"]|"")*"')
+LINE_END = re.compile(rf"{QUOTED.pattern}|\r\n?")
+# cells that a reader changes unless they are quoted: it drops blanks around them, takes
+# a carriage return for the end of a line, and in a header another separator for its own
+NEEDS_QUOTES = re.compile(r"\A\s|\s\Z|\r")
+HEADER_NEEDS_QUOTES = re.compile(rf"{NEEDS_QUOTES.pattern}|[;\t]")
 SEPARATOR_LINE = "sep=.?"  # Excel's first line, which is not a header
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
@@ -92,7 +100,8 @@ def file_column(columns: Sequence[str]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a table in UTF-8, UTF-16 or cp1252; lines end with \\n.
+    """The text of a table in UTF-8, UTF-16 or cp1252; lines end with \\n, and cells in
+    quotes are as they are.
 
     RequestError for bytes that cp1252 hardly uses: Mac Roman and Shift-JIS would become
     other letters.
@@ -104,7 +113,7 @@ def read_text(path: Path) -> str:
         except UnicodeDecodeError:
             continue
         if encoding != "cp1252" or not STRANGE.search(content):
-            return re.sub("\r\n?", "\n", text)
+            return LINE_END.sub(lambda end: re.sub("^\r\n?", "\n", end[0]), text)
     raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
 
 
@@ -137,7 +146,7 @@ def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.Dat
     first, _, rest = text.partition("\n")
     if re.fullmatch(SEPARATOR_LINE, first.strip()):
         text = "\n" + rest
-    header = text.lstrip("\n").partition("\n")[0]
+    header = QUOTED.sub("", text.lstrip("\n")).partition("\n")[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(
         io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
@@ -196,4 +205,15 @@ def as_csv(table: pd.DataFrame) -> str:
         if dtype.kind not in "biuf":  # no number
             column = safe.iloc[:, place]
             safe.isetitem(place, column.map(no_formula))
-    return safe.to_csv(index=False, lineterminator="\n")
+    return csv_text(safe)
+
+
+def csv_text(table: pd.DataFrame, separator: str = ",", **how: Any) -> str:
+    """The text of a table, whose cells are read as they are; `how` as in pandas."""
+    texts = table.select_dtypes(exclude="number").to_numpy().ravel()
+    risky = any(map(HEADER_NEEDS_QUOTES.search, map(str, table)))
+    risky |= any(map(NEEDS_QUOTES.search, map(str, texts)))
+    quoting = csv.QUOTE_NONNUMERIC if risky else csv.QUOTE_MINIMAL
+    return table.to_csv(
+        sep=separator, index=False, lineterminator="\n", quoting=quoting, **how
+    )

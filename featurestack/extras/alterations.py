@@ -34,6 +34,7 @@ from featurestack.base.json_content import digest
 from featurestack.base.quantities import counted, size
 from featurestack.base.registry import Registry
 from featurestack.base.shell import quoted
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import command
 from featurestack.features_cache.clip_table import (
@@ -300,7 +301,8 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         threads = Parallel(os.cpu_count(), backend="threading", return_as="generator")
         bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
         copies = copies[list(bar)]
-        table_of(dataset, copies).to_csv(stage / file, index=False)
+        text = csv_text(table_of(dataset, copies))
+        (stage / file).write_text(text, "utf-8")
     return replace(
         options,
         dataset=str(folder / file),

@@ -35,6 +35,7 @@ from featurestack.base.files import (
 from featurestack.base.json_content import HASH_DIGITS, damage_named, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
+from featurestack.base.table_files import csv_text
 from featurestack.compare.metrics import are_probabilities, indicator, within_classes
 from featurestack.compare.scores import Estimate, Predictions, epoch_scores, suited
 from featurestack.compare.significance import TRAINING_VARIANCE
@@ -387,9 +388,7 @@ def write_predictions(
     columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]
     table = pd.concat([rows[columns], table], axis=1)
     # 9 digits hold a float32
-    text = table.to_csv(
-        index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
-    )
+    text = csv_text(table, float_format="%.9g", na_rep="nan")
     replace_file(fold_folder / PREDICTIONS_FILE, text, parents=True)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.files import hash_of, replace_file
 from featurestack.base.quantities import counted
-from featurestack.base.table_files import read_table
+from featurestack.base.table_files import csv_text, read_table
 from featurestack.features_cache.clip_table import (
     KNOWN_COLUMNS,
     by_label,
@@ -101,7 +101,7 @@ def with_folds(
     # the index of `kept` counts lines of the file
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
         claim(path.name)
-        replace_file(path, rows.to_csv(index=False), parents=True)
+        replace_file(path, csv_text(rows), parents=True)
     return table, [*notes, f"folds: {note}, kept in {path}"]
 
 

@@ -5,7 +5,8 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from featurestack.base.table_files import READERS, as_csv, read_table
+from featurestack.base.table_files import READERS, as_csv, csv_text, read_table
+from tests.golden.commands import ROOT
 from tests.refusal import refused
 
 
@@ -16,6 +17,43 @@ def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet():
     back = pd.read_csv(StringIO(as_csv(table)))
     assert back["'=1+1"].tolist() == ["'=HYPERLINK()", "'\td", "dog", "a=b"]
     assert back["difference"].tolist() == [-0.5] * 4
+
+
+PRODUCT = ("featurestack", "pipeline", "features_cache", "train", "analysis")
+ODD = [
+    "a\r",
+    "\ra",
+    " a",
+    "a ",
+    'a"b',
+    '"a"',
+    "a\\",
+    "a,b",
+    "a;b",
+    "a\tb",
+    "a\nb",
+    "a\r\nb",
+]
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+@pytest.mark.parametrize("odd", [[cell] for cell in ODD] + [ODD])
+def test_what_is_written_is_read_back(odd, separator, tmp_path):
+    table = pd.DataFrame({"clip": [*odd, "plain"], "score": 0.1})
+    table = table.assign(**{name: 0.5 for name in odd if name == name.strip()})
+    text = csv_text(table, separator)
+    assert pd.read_csv(StringIO(text, newline=""), sep=separator).equals(table)
+    (tmp_path / "table.csv").write_bytes(text.encode())
+    read = read_table(tmp_path / "table.csv")
+    assert read.reset_index(drop=True).equals(table.astype(str))
+
+
+def test_every_table_has_one_writer():
+    files = [file for part in PRODUCT for file in (ROOT / part).rglob("*.py")]
+    texts = {file.name: file.read_text() for file in files}
+    writers = "to_csv(", "csv.writer("
+    found = {name for name, text in texts.items() if any(w in text for w in writers)}
+    assert found == {"table_files.py"}
 
 
 ROWS = {"filename": ["a.wav", "b.wav"], "label": ["dog", None], "fold": [1, 2]}

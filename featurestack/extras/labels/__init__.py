@@ -21,6 +21,7 @@ from featurestack.analysis.page import Report, Section
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.predict.options import PredictOptions
@@ -77,7 +78,7 @@ def write_next(options: PredictOptions, model: "Model", table: pd.DataFrame) -> 
     rows = rows.assign(file=paths, label="", likely=likely)
     rows["probability"] = probabilities[order].max(axis=1).round(4)
     rows = rows.rename(columns={"file": "filename"})
-    own.write({NEXT: rows.to_csv(index=False, lineterminator="\n")})
+    own.write({NEXT: csv_text(rows)})
     tell(f"{folder / NEXT}: {counted(len(rows), 'row')} to label, in this order")
 
 

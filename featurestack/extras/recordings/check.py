@@ -33,7 +33,7 @@ from featurestack.base.json_content import digest
 from featurestack.base.own_files import NO_DATA, OwnFiles, own_file
 from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.shell import make_command
-from featurestack.base.table_files import cell_number, read_table
+from featurestack.base.table_files import cell_number, csv_text, read_table
 from featurestack.base.terminal import tell, text_table
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import (
@@ -147,10 +147,10 @@ def write_check(
     table.insert(0, "sound", [*content])
     table["predicted"] = table["predicted"].map({True: "yes", False: "no"})
     about = facts_of(every, unit, files, seconds, model, options)
-    check = digest([about, table.to_csv()])
+    check = digest([about, csv_text(table)])
     facts = own.folder.resolve() / f"{check}.md"
     table = table.assign(facts=str(facts), correct="")
-    text = table.to_csv(index=False, lineterminator="\n")
+    text = csv_text(table)
     stem = re.sub(r"[^\w.]+", "-", out.resolve().name).strip("-.")
     saved = f"{stem}-{len(table)}-{check}-answers.csv"
     command = make_command("predict", f"CHECKED=~/Downloads/{saved}")

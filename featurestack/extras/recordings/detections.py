@@ -21,6 +21,7 @@ import pandas as pd
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell, text_table
 from featurestack.extras.recordings import DETECTED
 from featurestack.extras.recordings.check import write_check
@@ -121,7 +122,7 @@ def write_tables(
 ) -> None:
     """Write the tables in place of an earlier call's; what a person changed stays."""
     rows = detections.sort_values(["file", "start", "label"]).round(DIGITS)
-    contents = {"detections.csv": rows.to_csv(index=False, lineterminator="\n")}
+    contents = {"detections.csv": csv_text(rows)}
     of_stem = Counter(Path(name).with_suffix("") for name in files)
     for name, path in files.items():
         own = rows[rows["file"] == name]
@@ -143,13 +144,11 @@ def write_tables(
             }
         )
         place = f"raven/{title}.Table.1.selections.txt"
-        contents[place] = raven.to_csv(sep="\t", index=False, lineterminator="\n")
+        contents[place] = csv_text(raven, "\t")
         if len(own):  # an empty track would say that there is nothing
-            track = own[["start", "end", "label"]]
-            text = track.to_csv(
-                sep="\t", index=False, header=False, lineterminator="\n"
-            )
-            contents[f"audacity/{name}.txt"] = text
+            track = own[["start", "end", "label"]].itertuples(index=False)
+            lines = ["\t".join(" ".join(str(x).split()) for x in row) for row in track]
+            contents[f"audacity/{name}.txt"] = "\n".join([*lines, ""])
     own_files = OwnFiles(folder, DETECTED)
     own_files.write(contents)
     tell(f"{folder / 'detections.csv'}, raven, audacity")

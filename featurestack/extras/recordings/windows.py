@@ -21,6 +21,7 @@ from featurestack.base.options import option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, duration
 from featurestack.base.shell import next_line
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
@@ -203,7 +204,7 @@ def write(windows: pd.DataFrame, recordings: Mapping[str, Path], path: Path) -> 
     file_of = {name: str(without_dots(file)) for name, file in recordings.items()}
     table = windows.assign(filename=windows["file"].map(file_of))
     table = table[["filename", "start", "end", "label", "group"]]
-    text = table.to_csv(index=False, lineterminator="\n")
+    text = csv_text(table)
     if path.is_file() and path.read_bytes() == text.encode():
         return
     own = OwnFiles(path.parent)

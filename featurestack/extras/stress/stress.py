@@ -25,6 +25,7 @@ from featurestack.base.json_content import digest, read_json
 from featurestack.base.options import Auto, report_line
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, listed, percent
+from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
@@ -128,7 +129,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
 
 def hash_of_run(run: RunFolder) -> str:
     """The digest of the predictions, which follow from the weights, and of CHANGES."""
-    return digest([run.scored().reset_index(drop=True).to_csv(), CHANGES])
+    return digest([csv_text(run.scored()), CHANGES])
 
 
 def read_stress(run: RunFolder) -> Changes:
