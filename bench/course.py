@@ -2,7 +2,7 @@
 sessions' settings:
 
     python -m bench.course DATASET="synth ../esc10"
-    python -m bench.course DATASET="synth ../esc10" MODEL=resnet18@fusion=early
+    python -m bench.course DATASET="synth ../esc10" MODEL=resnet18@fusion=streams
 
 docs/tables/course.csv has a row for each dataset, feature set and model; the sessions
 show this table. Fold 1 is the fold that a notebook trains; `accuracy` is over the folds

@@ -266,7 +266,7 @@ def settle(
     if model.in_streams(len(features)):
         messages.append(
             f"MODEL={model.name} reads each channel by itself, {len(features)} times"
-            f" the work of one; {model.base}@fusion=early reads them as one image"
+            f" the work of {model.base}, which reads them as one image"
         )
     if request.val != "none" and not model.kind.in_steps:
         takes = f"VAL={request.val} only costs MODEL={model.name} training clips"
@@ -324,7 +324,6 @@ def hashed_content(
              changes no hash; a file of weights counts by its content
     untimed  only if a channel whose columns are not time enters with all its values
     code     only for a user's own model, whose code may change under the same name
-    fusion   only of channels that pass through the network one by one
     """
     options = hashed_options(training)
     weights = Path(training.weights)
@@ -336,8 +335,6 @@ def hashed_content(
         content["untimed"] = "all values"
     if model.code:
         content["code"] = model.code
-    if model.in_streams(len(spec.channels)):
-        content["fusion"] = "streams"
     return content
 
 

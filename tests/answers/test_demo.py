@@ -52,7 +52,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     assert commands[-1].endswith("analysis DATASET=synth DATA=d")
     extracted, trained, *compared = taken
     assert extracted.jobs == 3
-    assert (trained.model, trained.epochs) == ("resnet18", 6)
+    assert (trained.model, trained.epochs) == ("resnet18", 15)
     assert [options.features for options in compared] == ["mel", "mel+chroma+tempogram"]
     assert lines[-3] == "synth: mel These are synthetic data."
     assert lines[-2].startswith("report: ")

@@ -40,7 +40,7 @@ RATE = 16_000
 def stages(tmp_path_factory):
     """A file with random weights of only the first stages."""
     torch.manual_seed(0)
-    state = build("resnet18@fusion=early", 3, 10, (128, 216)).state_dict()
+    state = build("resnet18", 3, 10, (128, 216)).state_dict()
     kept = {key: value for key, value in state.items() if key[:6] not in ("layer4",)}
     del kept["fc.weight"], kept["fc.bias"]
     file = tmp_path_factory.mktemp("stages") / "resnet18-stages.pth"

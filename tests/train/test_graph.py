@@ -71,7 +71,12 @@ def same_bits(one, other):
 
 
 @pytest.mark.parametrize(
-    ("model", "features"), [("cnn4", "mel"), ("resnet18", "mel+blank")]
+    ("model", "features"),
+    [
+        ("cnn4", "mel"),
+        ("resnet18", "mel+blank"),
+        ("resnet18@fusion=streams", "mel+blank"),
+    ],
 )
 def test_captured_steps_give_the_bits_of_eager_ones_for_every_size_of_batch(
     options, model, features

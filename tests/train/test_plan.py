@@ -165,20 +165,14 @@ def options_lasting(options, little_files):
     return changed
 
 
-def test_channels_one_by_one_are_another_run_than_channels_as_one_image(options):
-    given = {"model": "resnet18", "weights": "none", "grid": "32x32"}
-    hashes = []
-    for model, features, times in (
-        ("resnet18", "mel+blank", 2),
-        ("resnet18@fusion=early", "mel+blank", 0),
-        ("resnet18", "mel", 0),
-    ):
-        asked = change(options, **given | {"model": model, "features": features})
-        plan = make_plan(asked)
-        content = hashed_content(plan.training, plan.input, plan.model)
-        hashes.append(content.get("fusion"))
-        told = [text for text in plan.messages if "by itself" in text]
-        assert [f"{times} times the work" in text for text in told] == [True] * (
-            times > 0
-        )
-    assert hashes == ["streams", None, None]
+@cases("model", "features", "cost")
+def test_channels_one_by_one_are_another_run_that_says_its_cost(
+    options, model, features, cost
+):
+    given = {"weights": "none", "grid": "32x32", "features": features}
+    plan = make_plan(change(options, model=model, **given))
+    told = [text for text in plan.messages if "by itself" in text]
+    assert len(told) == bool(cost) and all(cost in text for text in told)
+    one_image = make_plan(change(options, model="resnet18", **given))
+    same = plan.config.hash == one_image.config.hash
+    assert same == (plan.model.name == "resnet18")

@@ -33,8 +33,7 @@ STATE_DICTS = data(__file__)["STATE_DICTS"]
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_state_dict_is_torchvisions(name):
     with torch.device("meta"):
-        early = name if name == "densenet121" else f"{name}@fusion=early"
-        state = build(early, 3, 1000, (128, 216)).state_dict()
+        state = build(name, 3, 1000, (128, 216)).state_dict()
     lines = [f"{key} {tuple(value.shape)}" for key, value in sorted(state.items())]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert digest[:16] == STATE_DICTS[name]
@@ -46,7 +45,7 @@ def imagenet(tmp_path_factory):
     name.
     """
     file = tmp_path_factory.mktemp("published") / "plain.pth"
-    published = build("resnet18@fusion=early", 3, 1000, (128, 216))
+    published = build("resnet18", 3, 1000, (128, 216))
     torch.save(published.state_dict(), file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return file.rename(file.with_name(f"resnet18-{digest[:8]}.pth"))
@@ -63,7 +62,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     if checkpoint:
         file = tmp_path / "last.pt"
         torch.save({"network": theirs, "statistics": [], "epoch": 3}, file)
-    network = build("resnet18@fusion=early", channels, 10, (128, 216))
+    network = build("resnet18", channels, 10, (128, 216))
     head = network.fc.weight.clone()
     start_from(network, "resnet18", str(file))
     assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
@@ -78,8 +77,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
 
 @pytest.mark.parametrize("channels", [2, 3, 7])
 def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, channels):
-    name = "resnet18@fusion=early"
-    networks = [build(name, count, 10, (64, 78)) for count in (1, channels)]
+    networks = [build("resnet18", count, 10, (64, 78)) for count in (1, channels)]
     for network in networks:
         start_from(network, "resnet18", str(imagenet))
     alone, stack = (network.eval() for network in networks)
@@ -92,7 +90,7 @@ def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, ch
 
 
 def test_streams_begin_with_the_kernels_of_a_grey_image(imagenet):
-    network = build("resnet18", 3, 10, (64, 78))
+    network = build("resnet18@fusion=streams", 3, 10, (64, 78))
     start_from(network, "resnet18", str(imagenet))
     theirs = torch.load(imagenet, weights_only=True)
     kernel = theirs["conv1.weight"].sum(1, keepdim=True)
@@ -147,16 +145,21 @@ def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
     assert torch.equal(network.state_dict()[key], state[key])
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_norms_that_an_export_folded_are_set_without_changing_the_function(channels):
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("resnet18", 1), ("resnet18", 3), ("resnet18@fusion=streams", 3)],
+)
+def test_norms_that_an_export_folded_are_set_without_changing_the_function(
+    name, channels
+):
     chance = torch.Generator().manual_seed(0)
-    network = build("resnet18", channels, 4, (64, 78), generator=chance)
+    network = build(name, channels, 4, (64, 78), generator=chance)
     network.loaded = frozenset(network.state_dict())
     x = torch.randn(8, channels, 64, 78, generator=chance)
     expected = network.eval()(x)
     set_norms(network, [x])
     torch.testing.assert_close(network(x), expected, atol=1e-3, rtol=1e-3)
-    if channels == 1:
+    if name == "resnet18":
         # in training too, where a norm takes the moments of its batch
         torch.testing.assert_close(network.train()(x), expected, atol=1e-3, rtol=1e-3)
     else:  # all streams begin with one scale, that of the network

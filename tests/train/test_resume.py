@@ -40,7 +40,12 @@ def each_epoch_is_stored(monkeypatch):
 
 @pytest.mark.usefixtures("each_epoch_is_stored")
 @pytest.mark.parametrize(
-    ("model", "features"), [("cnn4", "blank"), ("resnet18", "blank+mel")]
+    ("model", "features"),
+    [
+        ("cnn4", "blank"),
+        ("resnet18", "blank+mel"),
+        ("resnet18@fusion=streams", "blank+mel"),
+    ],
 )
 def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path, model, features):
     given = {"model": model, "features": features, "weights": "none"}

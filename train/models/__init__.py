@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 DROPOUT = {"dropout": (0.0, 0.9999)}
-FUSION = {"fusion": ("streams", "early")}  # how channels are joined, the default first
+FUSION = {"fusion": ("early", "streams")}  # how channels are joined, the default first
 INPUTS = ("image", "vector", "wave")  # for the user's own models
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 
@@ -90,10 +90,7 @@ class Architecture:
 
     def in_streams(self, channels: int) -> bool:
         """Whether each of so many channels passes through the network by itself."""
-        return (
-            channels > 1
-            and {**self.options, **self.settings}.get("fusion") == "streams"
-        )
+        return channels > 1 and self.settings.get("fusion") == "streams"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -245,7 +242,7 @@ def resolve(text: str) -> Architecture:
     """The model of this name with its options; RequestError if there is none.
 
     >>> resolve("aclnet@width=0.5").name, resolve("resnet18@fusion=early").name
-    ('aclnet@width=0.5', 'resnet18@fusion=early')
+    ('aclnet@width=0.5', 'resnet18')
     """
     name, _, options = text.partition("@")
     entry = MODELS[name]
@@ -298,7 +295,7 @@ def resnet(
     """Register the ResNet of so many layers, with so many `blocks` in each stage."""
 
     def build(
-        channels: int, classes: int, shape: Shape, *, fusion: str = "streams"
+        channels: int, classes: int, shape: Shape, *, fusion: str = "early"
     ) -> nn.Module:
         from featurestack.train.models.cnn import ResNet, basic_block, bottleneck
 
