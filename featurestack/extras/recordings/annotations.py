@@ -61,6 +61,10 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 # number; `times` has both as they are in the table
 ROWS = (*EVENT_COLUMNS, "times")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
+UNCORRECTED = (
+    "tables that predict wrote, left out (if one is right as it is, save it under"
+    " another name, as in dawn.txt for dawn.wav)"
+)
 POINT = 0.1  # seconds that a mark without length lasts
 Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
@@ -70,6 +74,7 @@ class Annotations(NamedTuple):
 
     events: pd.DataFrame  # EVENT_COLUMNS by file and start, one label a row
     annotated: frozenset[str]  # recordings with a table or a row, even without an event
+    predicted: frozenset[str]  # those with a table that predict wrote, left out
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
 
 
@@ -130,8 +135,10 @@ def read_events(
                 are not known
     """
     noted: Noted = defaultdict(dict)
-    paths = table_paths(tables, noted)
+    paths, uncorrected = table_paths(tables)
+    noted[UNCORRECTED] = dict.fromkeys(uncorrected)
     known = Recordings(recordings)
+    predicted = {known.of_table(path, name) for name, path in uncorrected.items()}
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
     annotated = set[str]()
     absent = "recordings that are not in AUDIO=, left out"
@@ -173,34 +180,35 @@ def read_events(
         for remark, of in noted.items()
         if of
     ]
-    return Annotations(events, frozenset(annotated), tuple(notes))
+    left_out = frozenset(predicted - annotated - {""})
+    return Annotations(events, frozenset(annotated), left_out, tuple(notes))
 
 
-def table_paths(tables: Path, noted: Noted) -> dict[str, Path]:
-    """The tables of TABLES=, by their names below it, without those that predict wrote
-    in a folder below it and nobody has corrected.
+def table_paths(tables: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The tables of TABLES=, by their names below it, and those of them that predict
+    wrote in a folder below it and nobody has corrected.
     """
     if not tables.exists():
         hint = beside_hint(tables, TEXT_TABLES)
         raise RequestError(f"TABLES={tables} does not exist{hint}")
     if tables.is_file():
-        return {tables.name: tables}
+        return {tables.name: tables}, {}
     names = [n for n in files_below(tables) if Path(n).suffix.lower() in TEXT_TABLES]
     paths = {name: tables / name for name in names}
+    uncorrected = {}
     for record in [*tables.rglob(DETECTED), *tables.parent.glob(DETECTED)]:
         predicted = OwnFiles(record.parent, DETECTED)
         written = {
             record.parent / n for n in filter(predicted.is_own, predicted.hashes)
         }
         for name in [name for name, path in paths.items() if path in written]:
-            noted["tables that predict wrote, left out"][name] = None
-            del paths[name]
+            uncorrected[name] = paths.pop(name)
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
             f" {', '.join(TEXT_TABLES)}, and not only tables that predict wrote"
         )
-    return paths
+    return paths, uncorrected
 
 
 def events_in(

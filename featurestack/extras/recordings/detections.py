@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
 COLUMNS = ("file", "start", "end", "label", "score")
+NO_COUNT = (
+    "neighbouring sounds closer than one window are one stretch: this is no count of"
+    " calls"
+)
 DIGITS = 4  # decimals of seconds and scores
 CANDIDATE = 0.5  # share of the thresholds above which a check draws candidates too
 
@@ -110,11 +114,15 @@ def candidates(
 
 
 def tell_detections(detections: pd.DataFrame, recordings: int) -> None:
-    of_class = detections.groupby("label")["file"].agg(["size", "nunique"])
-    rows = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
-    print(text_table(rows, ["class", "detections", "recordings"]))
+    lasts = detections["end"] - detections["start"]
+    of_class = detections.assign(lasts=lasts).groupby("label")
+    rows = [
+        (name, f"{len(own):,}", f"{own['lasts'].sum():,.1f}", own["file"].nunique())
+        for name, own in of_class
+    ]
+    print(text_table(rows, ["class", "stretches", "seconds", "recordings"]))
     number = counted(len(detections), "detection")
-    tell(f"{number} in {counted(recordings, 'recording')}")
+    tell(f"{number} in {counted(recordings, 'recording')}; {NO_COUNT}")
 
 
 def write_tables(

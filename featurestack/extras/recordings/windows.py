@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base.errors import RequestError, shortened
+from featurestack.base.errors import RequestError, see, shortened
 from featurestack.base.files import without_dots
 from featurestack.base.options import option_words
 from featurestack.base.own_files import OwnFiles
-from featurestack.base.quantities import counted, duration
+from featurestack.base.quantities import counted, duration, percent
 from featurestack.base.shell import next_line
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell, text_table
@@ -33,6 +33,8 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_groups
 from featurestack.pipeline.datasets.readers import clip_ids, find_recordings
 
+TOUCH = 0.01  # seconds between events that no window tells apart
+APART = 0.95  # share of the other neighbours that counting needs apart
 HELD = 0.9  # share of the events that fit into a window
 LENGTHS = 0.25, 5.0  # seconds, the range of the default length
 DIGITS = 6  # decimals of seconds: finer than a sample
@@ -59,6 +61,55 @@ def usual_length(events: pd.DataFrame) -> float:
     """The length of a window in seconds for these events."""
     lasts = events["end"] - events["start"]
     return float(np.clip(math.ceil(100 * lasts.quantile(HELD)) / 100, *LENGTHS))
+
+
+def neighbours(events: pd.DataFrame) -> pd.DataFrame:
+    """The gap in seconds between each event and the next one of its label, and the
+    length of the shorter one.
+    """
+    ordered = events.sort_values(["file", "label", "start"])
+    following = ordered.groupby(["file", "label"])[["start", "end"]].shift(-1)
+    lasts = (ordered["end"] - ordered["start"]).clip(lower=ROUNDING)
+    gap = following["start"] - ordered["end"]
+    shorter = np.fmin(lasts, following["end"] - following["start"])
+    return pd.DataFrame({"gap": gap, "shorter": shorter})[following["start"].notna()]
+
+
+def kept_apart(pairs: pd.DataFrame, length: float, hop: float) -> float:
+    """The share of `neighbours` between which some window has not their label, wherever
+    windows begin: a window in the middle of the gap, or half of a hop beside it, holds
+    less than half of each event.
+    """
+    return float(
+        (pairs["gap"] > length + hop - pairs["shorter"].clip(upper=length)).mean()
+    )
+
+
+def counting_length(pairs: pd.DataFrame) -> float:
+    """The longest window in seconds that, every half of its length, keeps APART of
+    `neighbours` apart.
+    """
+    gap, shorter = pairs["gap"], pairs["shorter"]
+    longest = np.where(2 * gap <= shorter, 2 * gap, (gap + shorter) / 1.5)
+    return math.floor(1000 * np.quantile(longest, 1 - APART)) / 1000
+
+
+def remark_on_counts(events: pd.DataFrame, length: float, hop: float) -> list[str]:
+    """A line if detections of such windows join many neighbours of one label."""
+    every = neighbours(events)
+    pairs = every[every["gap"] >= TOUCH]
+    if not len(pairs) or kept_apart(pairs, length, hop) >= APART:
+        return []
+    share = percent(1 - kept_apart(pairs, length, hop), 0)
+    counting = counting_length(pairs)
+    note = (
+        f"{share} % of {len(pairs):,} pairs of neighbouring events with one label lie"
+        " too close for these windows: detections join them and are no counts;"
+        f" LENGTH={counting:g} HOP={counting / 2:g} keeps {percent(APART, 0)} % apart"
+    )
+    if touching := len(every) - len(pairs):
+        note += f" ({touching:,} more pairs touch, and stay one)"
+    return [note + see("howto/windows.md#counting")]
 
 
 def cut_windows(
@@ -152,7 +203,13 @@ def make_windows(options: WindowsOptions) -> int:
     annotations = read_events(options.tables, every, options)
     notes = [*annotations.notes]
     used = annotations.annotated
-    if silent := [name for name in measured if name not in used]:
+    if undecided := [name for name in measured if name in annotations.predicted]:
+        number = counted(len(undecided), "recording")
+        notes.append(
+            f"left out, with a table that only predict wrote: {number},"
+            f" {shortened(', '.join(undecided))}"
+        )
+    if silent := [name for name in measured if name not in {*used, *undecided}]:
         what, hint = "left out, no table", "; EMPTY=1 if they hold no event"
         if options.empty:
             used, what, hint = used.union(silent), "no table, used as empty", ""
@@ -171,6 +228,7 @@ def make_windows(options: WindowsOptions) -> int:
     windows["label"], doubtful = label_windows(windows, events)
     windows["group"], of_groups = grouped(windows, seconds, options.group)
     windows = windows[~doubtful & (windows["group"] != "")]
+    notes += remark_on_counts(events, length, hop)
     write(windows, recordings, path)
     count = windows["label"].str.split(SEPARATOR).explode().value_counts()
     lasts = (events["end"] - events["start"]).groupby(events["label"])

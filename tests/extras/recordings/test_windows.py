@@ -1,15 +1,21 @@
 """The command `windows`: annotated recordings become a dataset of windows."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.base.own_files import OwnFiles
 from featurestack.cli.parser import parse
-from featurestack.extras.recordings import WindowsOptions
+from featurestack.extras.recordings import DETECTED, WindowsOptions
 from featurestack.extras.recordings.windows import (
+    counting_length,
     cut_windows,
+    kept_apart,
     label_windows,
     make_windows,
+    neighbours,
     usual_length,
 )
 from featurestack.pipeline.datasets.load import load
@@ -76,6 +82,41 @@ def test_no_event_is_lost_if_windows_follow_by_at_most_their_length():
             assert {*labels.str.split(";").explode()} >= {*numbers}, (length, hop)
 
 
+def test_neighbours_that_are_kept_apart_are_separate_wherever_windows_begin():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        lasts, other, gap = rng.uniform(0.02, 0.3, 3)
+        phase = rng.uniform(0, 0.5)
+        first, second = 1 + phase, 1 + phase + lasts + gap
+        rows = [("a", first, first + lasts, "x"), ("a", second, second + other, "x")]
+        events = pd.DataFrame(rows, columns=COLUMNS)
+        pairs = neighbours(events)
+        assert pairs["gap"].tolist() == pytest.approx([gap])
+        length = counting_length(pairs)
+        assert kept_apart(pairs, length, length / 2) == 1
+        assert kept_apart(pairs, length + 0.002, length / 2 + 0.001) == 0
+        windows = cut_windows({"a": 3.0}, length, length / 2)
+        labels, _ = label_windows(windows, events)
+        middle = (windows["start"] + windows["end"]) / 2
+        between = labels[middle.between(first + lasts, second)]
+        assert (between == "").any()
+
+
+def test_neighbours_that_are_too_close_for_counts_are_said(tmp_path, capsys):
+    write_recordings(tmp_path, recordings=2)
+    make_windows(options(tmp_path, length=0.25))
+    assert "are no counts" not in capsys.readouterr().out
+    rows = [f"r0.wav,{0.2 * n:.2f},{0.2 * n + 0.1:.2f},high" for n in range(20)]
+    rows += ["r0.wav,6,6.1,low", "r0.wav,6.1,6.2,low"]
+    (tmp_path / "marks.csv").write_text("\n".join(["file,start,end,label", *rows]))
+    make_windows(options(tmp_path, name="close"))
+    out = capsys.readouterr().out
+    assert "100 % of 19 pairs of neighbouring events with one label lie too" in out
+    assert "LENGTH=0.133 HOP=0.0665 keeps 95 % apart (1 more pairs touch" in out
+    make_windows(options(tmp_path, name="apart", length=0.133, hop=0.0665))
+    assert "are no counts" not in capsys.readouterr().out
+
+
 def test_the_length_is_what_most_events_fit_into():
     lasts = pd.DataFrame({"start": 0.0, "end": [*[0.4] * 9, 90.0]})
     assert usual_length(lasts) == pytest.approx(9.36, abs=5)
@@ -112,6 +153,32 @@ def test_recordings_without_a_table_are_left_out_or_empty(tmp_path, capsys):
     make_windows(options(tmp_path, name="four", empty=True))
     four = made(tmp_path, "four")
     assert {*four["label"][four["group"] == "r3"]} == {""}
+
+
+def recordings_of(folder, name):
+    return sorted({Path(file).stem for file in made(folder, name)["filename"]})
+
+
+def test_a_recording_with_an_uncorrected_table_is_never_taken_for_silent(
+    tmp_path, capsys
+):
+    table = write_recordings(tmp_path, recordings=3)
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    table[table["file"] == "r0.wav"].to_csv(folder / "r0.csv", index=False)
+    text = table[table["file"] == "r1.wav"].to_csv(index=False)
+    OwnFiles(folder / "seen", DETECTED).write({"raven/r1.csv": text})
+    for empty in (False, True):
+        name = f"empty{empty}"
+        made_of = options(tmp_path, tables=folder, name=name, empty=empty)
+        make_windows(made_of)
+        out = capsys.readouterr().out
+        assert "with a table that only predict wrote: 1 recording, r1.wav" in out
+        assert recordings_of(tmp_path, name) == ["r0", "r2"][: 1 + empty]
+    # it is right as it is
+    (folder / "r1.csv").write_text(text)
+    make_windows(options(tmp_path, tables=folder, name="confirmed"))
+    assert recordings_of(tmp_path, "confirmed") == ["r0", "r1"]
 
 
 def test_recordings_of_one_site_are_one_group(tmp_path):
