@@ -351,9 +351,9 @@ def tell_checked(options: PredictOptions) -> int:
 * **Result**: {result}
 * **Interval**: 95 %, from the variance between recordings; each check represents all
   detections in its range of scores
-* **Not assessed**: missed sounds, where sounds begin and end, how many sounds there are
-  (neighbouring sounds closer than one window are one stretch: this is no count of calls),
-  other recordings
+* **Not assessed**: missed sounds, where sounds begin and end, the number of sounds
+  (neighbouring sounds closer than one window are one stretch: this is no count of
+  calls), other recordings
 
 ```
 {table}
