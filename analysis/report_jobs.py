@@ -6,14 +6,12 @@ import os
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
-from featurestack.base.extras import OPTIONS
 from featurestack.base.files import require_readable
 from featurestack.base.options import (
     DatasetOptions,
@@ -23,7 +21,6 @@ from featurestack.base.options import (
     option_words,
 )
 from featurestack.base.own_files import NO_DATA, TRACE
-from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
 
@@ -52,11 +49,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         "report only these runs, on a separate page: names, paths, unique prefixes or"
         " last; each brings all seeds of its configuration",
     )
-    predictions: tuple[Path, ...] = option(
-        (),
-        "CSV tables of predictions to report as runs; the true labels are those of"
-        " DATASET or of the tables' column `label`",
-    )
     paper: bool = option(
         False,
         "also write each figure as PDF and as PNG of 300 dpi, as papers need them",
@@ -81,17 +73,13 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
     """A job for the dataset in DATASET, else for each dataset of the runs in RUN, else
     for all that have runs or a cache.
 
-    First, each table in PREDICTIONS is written as a run. A report on chosen runs (RUN=)
-    has a folder of its own, so that the full report stays. RequestError if there is
-    nothing to report on, or if two runs of RUN have the same name.
+    A report on chosen runs (RUN=) has a folder of its own, so that the full report
+    stays. RequestError if there is nothing to report on, or if two runs of RUN have the
+    same name.
     """
-    from featurestack.results.run_folder import find
-
-    if options.predictions:
-        dataset = object_at(OPTIONS["predictions"])(options)
-        options = replace(options, dataset=dataset, predictions=())
     from featurestack.features_cache.cache import find_cache
     from featurestack.features_cache.datasets import cached_in
+    from featurestack.results.run_folder import find
 
     name, cache = find_cache(options.dataset, options.data, options.name)
     if name:

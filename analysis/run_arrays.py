@@ -108,13 +108,8 @@ class Run(Predictions):
 
     @property
     def trained(self) -> RunConfig | None:
-        """run.json; None for predictions from elsewhere, or an answer."""
+        """run.json; None for an answer."""
         return self.config if self.config.training else None
-
-    @property
-    def imported(self) -> bool:
-        """Whether another program made its predictions."""
-        return self.config.made_by == "import"
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -161,7 +156,6 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     config = folder.config
     if config.training:
         parse_set(config.features)  # refuses names that no command writes
-    problems += [Problem(folder.name, remark) for remark in config.remarks]
     columns = [*folder.task.metric.history_columns, "fold"]
     curves = [pd.DataFrame(columns=columns, dtype=float)]
     for fold in folder.folds:
@@ -270,8 +264,8 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     """The run's model, and the options that differ among the `runs` of this model:
     `resnet18, augment none`.
 
-    Features, seed and the options in `changed` are left out. An answer and
-    predictions from elsewhere have no options that could differ.
+    Features, seed and the options in `changed` are left out. An answer has no options
+    that could differ.
     """
     kind = run.model, bool(run.trained)
     same = [other for other in runs if (other.model, bool(other.trained)) == kind]
@@ -329,7 +323,6 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
             bool(together[0].missing_folds),
             -len(together[0].clip_ids),
             -len(together),
-            together[0].imported,
         )
     )
     main = sets[0] if sets else []
@@ -348,8 +341,6 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
 
 def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
-    # a table of predictions does not say how its model was selected, or what it read
-    imported = run.imported or other.imported
     # the validation and the epoch that counts; if unknown the whole `protocol`
     protocols = [
         f"{own.config.val}, {own.checkpoint}" if own.config.val else own.protocol
@@ -372,7 +363,7 @@ def reason_apart(run: Run, other: Run) -> str:
         or (same_ids and not np.array_equal(run.folds, other.folds)),
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
-        "audio or features": not (imported or (same_values and same_audio)),
-        "protocol": protocols[0] != protocols[1] and not imported,
+        "audio or features": not (same_values and same_audio),
+        "protocol": protocols[0] != protocols[1],
     }
     return next((reason for reason, found in differing.items() if found), "")

@@ -238,7 +238,7 @@ def runs(report: Report) -> Section:
     shown = []
     for own in found.every[:SHOWN_RUNS]:
         again, seeds = "", " ".join(map(str, own.run.seeds))
-        if own.run.config.command:  # not of imported predictions
+        if own.run.config.command:  # an answer has none
             words = [f"FEATURES={own.run.features}"]
             words += without(own.run.config.command, "FEATURES")
             words += [f"SEED={seeds}"] if seeds != "0" else []
@@ -262,9 +262,9 @@ def run_facts(own: Ranked) -> dict[str, str]:
     seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
     facts = {
         "Folds": f"{own.n} of {len(run.config.folds)}",
-        "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.imported else seeds,
+        "Seeds" if len(run.seeds) > 1 else "Seed": seeds,
         "Protocol": run.protocol,
-        "Model": "" if run.imported else model,
+        "Model": model,
         "Training, per fold": duration(seconds) if known(seconds) else "",
         "Machine": ", ".join(filter(None, machine)),
     }

@@ -15,7 +15,6 @@ from featurestack.analysis.run_arrays import Ranking, Run, setting
 from featurestack.base.quantities import (
     counted,
     is_or_are,
-    listed,
     percent,
     plural,
     points,
@@ -154,8 +153,6 @@ def classified(f: Findings) -> str:
             return f"{what} reached {score} % {f.score} on {clips}"
     if not of_accuracy:
         return f"Its {f.score} on {clips} is {score} %"
-    if run.imported:
-        return f"The predictions are right for {score} % of {clips}"
     return f"{what} classified {score} % of {clips} correctly"
 
 
@@ -311,20 +308,9 @@ def numbers(f: Findings) -> str:
 
 def method(f: Findings) -> str:
     """The meaning of the numbers, the split, and chance."""
-    main = ranking_of(f)
-    texts = [numbers(f)]
-    imported = [run.name for run in main.runs if run.imported]
-    if imported:
-        which = f"which {plural(f.group)} were used to train {listed(imported)}"
-        texts.append(f"No table of predictions says {which}.")
-    if len(imported) < len(main.runs):
-        known = "" if f.groups else ", as the dataset groups them,"
-        others = " of the other runs" if imported else ""
-        texts.append(
-            f"Clips of one {f.group}{known} are never in both training and"
-            f" test{others}."
-        )
-    return " ".join([*texts, chance(f)])
+    known = "" if f.groups else ", as the dataset groups them,"
+    apart = f"Clips of one {f.group}{known} are never in both training and test."
+    return f"{numbers(f)} {apart} {chance(f)}"
 
 
 def tested(f: Findings) -> str:

@@ -26,7 +26,6 @@ GIVEN |= {
 }
 # `demo` runs `answer` on synthetic sounds, and `bench` only prints
 WITHOUT_FILES = ("demo", "bench")
-PREDICTIONS = {"DATASET": "mine/clips", "PREDICTIONS": "mine/guesses.csv"}
 KEPT = ("mine", "data", "runs")
 CASES = [
     (words, option)
@@ -54,10 +53,6 @@ def users_folder(tmp_path_factory):
             soundfile.write(file, level * tone, 8000)
     rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,cat" for clip in range(2)]
     (mine / "other.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
-    rows = [f"{name}/{clip},0.9,0.1" for name in ("dog", "cat") for clip in "01"]
-    (mine / "guesses.csv").write_text("\n".join(["clip,dog,cat", *rows]) + "\n")
-    (mine / "clips" / "guesses").mkdir()
-    (mine / "clips" / "guesses" / "run.json").write_text("my own run.json\n")
     own = "clips.csv index.html tables/comparison.csv clips.png"
     own += " predictions.csv scores.csv importance/importance.json audio/1.txt"
     for name in own.split():
@@ -84,10 +79,7 @@ def restored_folder(users_folder, monkeypatch):
 
 @pytest.mark.parametrize(
     ("words", "option", "given"),
-    [
-        *((words, option, GIVEN[words]) for words, option in CASES),
-        *(("analysis", option, PREDICTIONS) for option in ("reports", "runs", "data")),
-    ],
+    [(words, option, GIVEN[words]) for words, option in CASES],
 )
 def test_no_file_of_the_user_changes(
     users_folder, monkeypatch, request, words, option, given
@@ -117,7 +109,6 @@ def place(file):
 )
 def test_a_name_that_we_use_makes_no_file_ours(users_folder, words, name):
     given, folder, _ = NAMED[words]
-    shutil.rmtree(users_folder / "mine" / "clips" / "guesses")
     file = users_folder / "mine" / "clips" / folder / name
     place(file)
     before = file.read_bytes()

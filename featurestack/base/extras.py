@@ -121,7 +121,13 @@ EXTRAS = {
         needs="alterations",
     ),
     "predictions": Extra(
-        options={"predictions": "featurestack.extras.predictions:write_runs"},
+        words={
+            "compare": Command(
+                "featurestack.extras.predictions.compare:compare_tables",
+                "featurestack.extras.predictions:CompareOptions",
+                "Compare tables of predictions, of any program, and runs.",
+            )
+        }
     ),
     "labels": Extra(
         options={"next": "featurestack.extras.labels:write_next"},

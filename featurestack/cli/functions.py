@@ -166,7 +166,6 @@ def report(
     *,
     name: str = "",
     run: str | Sequence[str] = (),
-    predictions: Path | str | Sequence[Path | str] = (),
     paper: bool = False,
     quiet: bool = False,
 ) -> "Report":
@@ -178,8 +177,6 @@ def report(
         By default the only dataset that has runs or a cache.
     run : str, or list of str
         Runs by name, path or unique prefix; by default all of the dataset.
-    predictions : path, or list of path
-        Tables of other programs' predictions, which become runs.
 
     Returns
     -------

@@ -92,8 +92,9 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     )
     out: Path | None = option(
         None,
-        "file for all probabilities, .csv or .json; for detections, CHECK and NEXT a"
-        " folder, by default in REPORTS with the dataset's and AUDIO's names",
+        "file for all probabilities, .csv or .json, on another dataset .csv; for"
+        " detections, CHECK and NEXT a folder, by default in REPORTS with the dataset's"
+        " and AUDIO's names",
     )
     check: int = option(
         0,

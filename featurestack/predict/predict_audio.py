@@ -3,10 +3,8 @@ loaded: predictions for the beginnings of audio files, or for windows through lo
 recordings, which are read window by window; and what a reader of them must know.
 
 `predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
-whose labels the run knows, and the answers become a run folder of the other dataset, as
-a table of PREDICTIONS= does. All folds' models together answer better than the one that
-answers for a clip of the run's own dataset, which would flatter: the run's protocol
-says so.
+whose labels the run knows. All folds' models together answer better than the one that
+answers for a clip of the run's own dataset, which would flatter: a line says so.
 """
 
 import json
@@ -22,13 +20,18 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import content_hash
-from featurestack.base.options import no_effect, part_of, report_line
-from featurestack.base.own_files import own_file
+from featurestack.base.options import no_effect, part_of
+from featurestack.base.own_files import OwnFiles, own_file
 from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell, text_table, warn
-from featurestack.compare.metrics import within_classes
+from featurestack.compare.metrics import (
+    indicator,
+    lost_ties,
+    within_classes,
+)
+from featurestack.compare.scores import Predictions, suited
 from featurestack.features_cache.cache import (
     Cache,
     cache_of,
@@ -51,7 +54,6 @@ from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
 from featurestack.results.config import RunConfig
-from featurestack.results.imported import ImportedPredictions, write_imported
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import is_of_today, may_be_of
@@ -67,9 +69,9 @@ RECORD = ".answers.json"  # names the files that `predict` wrote
 ENDINGS = (".csv", ".json")  # possible endings of OUT
 # options that have no effect on a request
 LIMITS = ("threshold", "gate", "reject")
-OF_SOUNDS = ("hop", "out", "check", "next", *LIMITS)
+OF_SOUNDS = ("hop", "check", "next", *LIMITS)
 WITHOUT_EFFECT = {
-    "CHECKED=": ("audio", "channel", "run", "device", "threads", *OF_SOUNDS),
+    "CHECKED=": ("audio", "channel", "run", "device", "threads", "out", *OF_SOUNDS),
     "DATASET= without AUDIO=": ("promise", *OF_SOUNDS),
     "AUDIO=": ("promise",),
 }
@@ -278,7 +280,9 @@ def predict_recordings(
 
 
 def score_elsewhere(options: PredictOptions) -> int:
-    """Write a run of DATASET and print its score; 1 if a file was unreadable."""
+    """Print the run's score on DATASET, write its predictions; 1 if a file was
+    unreadable.
+    """
     from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(replace(options, dataset="", name=""))
@@ -287,6 +291,12 @@ def score_elsewhere(options: PredictOptions) -> int:
         raise RequestError("DATASET= scores a run: give its name, not a file")
     other = load(part_of(options, SourceOptions))
     table, remarks = labelled_clips(other, run, options.data)
+    if options.out and options.out.suffix != ".csv":
+        raise RequestError(f"OUT={options.out}: expected a file ending in .csv")
+    place = options.reports / other.name / "predictions"
+    file = options.out or place / f"{run.dataset}.{run.name}.csv"
+    record = OwnFiles(file.parent, RECORD)
+    record.require(file.name, "OUT=")
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
     files, places = (
@@ -296,25 +306,33 @@ def score_elsewhere(options: PredictOptions) -> int:
     answers = predict_files(model, files, places)
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
-    parts = [] if has_windows(table) else ["start", "end"]
-    answered = table.loc[answers.index].drop(columns=["path", *parts])
-    answered["fold"] = "1"  # one model predicts all of them
-    predictions = ImportedPredictions(
-        answered.reset_index(drop=True),
-        answers[run.classes].reset_index(drop=True),
-        run.task.name,
-        remarks,
+    clips, classes = table.loc[answers.index], (*run.classes,)
+    labels = indicator(run.task.targets(clips["target"], classes), len(classes))
+    predictions = Predictions(
+        metric=suited(run.task.metric, labels),
+        classes=classes,
+        groups=clips["group"].to_numpy(),
+        folds=np.zeros(len(clips), np.intp),  # one model predicts all of them
+        labels=labels,
+        probabilities=lost_ties(answers[run.classes].to_numpy(float), labels)[None],
     )
-    scored = write_imported(
-        predictions,
-        options.runs / other.name / f"{run.dataset}.{run.name}",
-        source=str(run.path.resolve()),
-        protocol=f"trained on {run.dataset}, all folds' models together",
-    )
+    columns = {"clip_id": "clip", "target": "label", "group": "group"}
+    of_clips = clips[[*columns]].rename(columns=columns).assign(fold=1)
+    written = pd.concat([of_clips, answers[run.classes]], axis=1)
+    record.write({file.name: as_csv(written)})
     for remark in remarks:
         tell(remark)
-    print(repr(scored))
-    print(report_line(options))
+    metric = predictions.metric
+    by_class = metric.class_table(predictions)[metric.class_score]
+    sizes = labels.sum(axis=0)
+    rows = zip(classes, map(str, sizes), map(percent, by_class))
+    tested = [row for row, size in zip(rows, sizes) if size]
+    print(text_table(tested, ["class", "clips", f"{metric.class_heading}, %"]))
+    print(
+        f"{other.name}: {metric.title} {predictions.score} of"
+        f" {counted(len(clips), 'clip')}, by all folds' models together"
+    )
+    print(f"predictions: {file}")
     return 1 if len(answers) < len(table) else 0
 
 

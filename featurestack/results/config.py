@@ -5,8 +5,7 @@ key's type. A field with a default may be absent in the file, so that a run of b
 option was added stays readable.
 
 `made_by` says what made the predictions; `training` is there for a run of `train`,
-`source` for predictions from elsewhere, `members` for an answer, each of whose folds is
-predicted by one of these runs.
+`members` for an answer, each of whose folds is predicted by one of these runs.
 """
 
 from collections.abc import Mapping
@@ -122,7 +121,7 @@ class Compute:
         return f"{self.precision}, {layout}, {threads} on {self.device}"
 
 
-MadeBy = Literal["train", "choice", "import"]
+MadeBy = Literal["train", "choice"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +132,7 @@ class RunConfig:
     made_by: MadeBy  # what made it
     dataset: str  # its name
     synthetic: bool = False  # clips of DATASET=synth
-    features: str  # the feature set; of an answer and of a table, a label
+    features: str  # the feature set; of an answer, a label
     model: str  # MODEL=
     task: str  # TASK=
     seed: int = 0  # SEED=
@@ -144,7 +143,7 @@ class RunConfig:
     classes: tuple[SoundClass, ...]  # in the order of the network's outputs
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
-    source: str = ""  # folder of its cache; of an import the table, or what predicted
+    source: str = ""  # folder of its cache
     # the audio files' channel, counted from 1; 0 for the mean of all
     audio_channel: int = 0
     exact: bool  # there is one solution, whatever the seed
@@ -179,14 +178,13 @@ class RunConfig:
     calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
     computed: Compute | None = None  # how the trainer computes
 
-    # ---- of an answer, and of predictions from elsewhere
+    # ---- of an answer
 
     # names of the runs that were trained for it, the recommended one first
     members: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
 
     def __post_init__(self) -> None:
-        needed = {"choice": "members", "import": "source"}.get(self.made_by, "training")
+        needed = "members" if self.made_by == "choice" else "training"
         if not getattr(self, needed):
             raise ValueError(f"made_by is {self.made_by}, without {needed}")
         if self.training:

@@ -111,10 +111,6 @@ class RunFolder:
                 f"{self.name} has no model of its own: give the run that it recommends,"
                 f" {self.config.members[0]}"
             )
-        if not self.config.training:
-            raise RequestError(
-                f"{self.name} holds predictions of {self.config.source}, and no model"
-            )
         return self.config
 
     @cached_property

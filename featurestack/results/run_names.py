@@ -29,7 +29,7 @@ def select(
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
     blanks. `last` and prefixes choose among the runs of today's data in `data`, if
     there are any. If `predicting`, they choose among runs with weights, which an answer
-    and imported predictions lack.
+    lacks.
     """
     runs_by_name = {
         f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)

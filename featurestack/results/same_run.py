@@ -17,7 +17,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.clip_table import CLIP_COLUMNS, originals
+from featurestack.features_cache.clip_table import CLIP_COLUMNS
 from featurestack.features_cache.datasets import is_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
@@ -48,12 +48,8 @@ def data_digests(
 def as_of_today(config: RunConfig, cache: Cache) -> RunConfig:
     """The record of a run with the digests of today's data. If the cache lacks a
     feature of the run, only the digest of the clips is renewed; if a feature's file is
-    damaged, the record is returned as it is. Imported predictions have only a digest of
-    the clips' table.
+    damaged, the record is returned as it is.
     """
-    if config.made_by == "import":
-        clips = config.clips and digest_of_clips(originals(cache.clips))
-        return replace(config, clips=clips)
     if not config.cache:
         return config
     if not {*config.cache} <= {*cache.features}:

@@ -17,7 +17,7 @@ from featurestack.compare.scores import every_score
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.cases import data
-from tests.run_configs import computed, rewrite
+from tests.run_configs import answer_of, computed, rewrite
 
 CLASSES = ["dog", "rain", "sea"]
 # One of three dogs is predicted as rain, both rains as dog, the sea correctly.
@@ -101,7 +101,7 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made_runs):
 
 def test_a_pair_is_named_without_options_of_runs_that_have_none(made_runs):
     pair = made_runs(*of_sets(model="texturenet", mel=0.6, mel_mfcc=0.7))
-    config = replace(pair[0].config, made_by="import", source="a table", training=None)
+    config = answer_of(pair[0].config)
     folder = copy(pair[0].folders[0])
     vars(folder)["config"] = config
     choice = replace(pair[0], name="choice", features="the choice", folders=(folder,))

@@ -41,17 +41,9 @@ def test_what_is_no_model_is_refused_with_what_helps(sounds_run, file, tmp_path)
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
         bundle.bundle_of_run(run)
-    choice = answer_of(sounds_run.config)
-    table = replace(
-        sounds_run.config, made_by="import", training=None, source="birdnet.csv"
-    )
-    for config, said in (
-        (table, "holds predictions of birdnet.csv, and no model"),
-        (choice, "has no model of its own: give the run that it recommends, mel-lin"),
-    ):
-        write_config(run.path, config)
-        with refused(said):
-            fs.Model(run.path)
+    write_config(run.path, answer_of(sounds_run.config))
+    with refused("has no model of its own: give the run that it recommends, mel-lin"):
+        fs.Model(run.path)
     with refused(r"nix\.pt: there is no such file"):
         fs.Model("nix.pt")
     with refused("scores a run: give its name, not a file"):

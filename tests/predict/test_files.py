@@ -1,6 +1,7 @@
 """The predictions of windows, and scores on another labelled dataset."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,6 @@ import soundfile
 
 from featurestack.predict.options import PredictOptions
 from featurestack.predict.predict_audio import score_elsewhere
-from featurestack.results.run_folder import find
 from tests.predict.test_clips import ask
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
@@ -73,6 +73,7 @@ def score_on(sounds_run, tmp_path):
             dataset=str(table),
             data=sounds_run.path.parents[2] / "data",
             runs=tmp_path / "runs",
+            reports=tmp_path / "reports",
             threads=1,
         )
         return score_elsewhere(options)
@@ -92,16 +93,10 @@ def rows(tmp_path):
     return made
 
 
-def written(tmp_path):
-    """The run of the other dataset."""
-    (run,) = find(tmp_path / "runs", "other")
-    return run
-
-
-def right(run):
-    """The share of its clips that are predicted right."""
-    rows = run.scored()
-    return (rows[run.classes].idxmax(axis=1) == rows["target"]).mean()
+def written(tmp_path, name="other"):
+    """The table of predictions on the other dataset."""
+    (file,) = (tmp_path / "reports" / name / "predictions").glob("little.*.csv")
+    return pd.read_csv(file)
 
 
 def test_new_clips_of_known_classes_are_scored(
@@ -109,11 +104,24 @@ def test_new_clips_of_known_classes_are_scored(
 ):
     swapped = {"tone": "hiss", "hiss": "tone"}
     score_on([(name, swapped[label]) for name, label in rows])
-    assert right(written(tmp_path)) == 0.0
+    assert "other: accuracy 0.0 %" in capsys.readouterr().out
     assert score_on(rows) == 0
-    assert right(written(tmp_path)) == 1.0
-    assert written(tmp_path).finished == [1]  # one model predicts all of them
-    assert "test accuracy 100.0 %" in capsys.readouterr().out
+    *table, score, file = capsys.readouterr().out.splitlines()
+    assert score.startswith("other: accuracy 100.0 % (95 % CI ")
+    assert score.endswith(" of 4 clips, by all folds' models together")
+    assert [line.split() for line in table[-2:]] == [
+        ["hiss", "2", "100.0"],
+        ["tone", "2", "100.0"],
+    ]
+    assert not [*tmp_path.glob("runs/other/*")]
+    found = written(tmp_path)
+    assert [*found] == ["clip", "label", "group", "fold", *sounds_run.classes]
+    assert (found[sounds_run.classes].idxmax(axis=1) == found["label"]).all()
+    assert found["fold"].tolist() == [1] * 4  # one model predicts all of them
+    tables = (Path(file.removeprefix("predictions: ")),)
+    compare = pytest.importorskip("featurestack.extras.predictions.compare")
+    compare.compare_tables(compare.CompareOptions(tables=tables))
+    assert "of 4 clips" in capsys.readouterr().out
 
 
 def test_unknown_classes_missing_files_and_those_trained_on_do_not_count(
@@ -124,13 +132,12 @@ def test_unknown_classes_missing_files_and_those_trained_on_do_not_count(
     shutil.copy(sounds_run.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path)
     absent = [("absent.wav", "tone"), ("dangling.wav", "hiss")]
     others = [("moo.wav", "cow"), ("tone-1-0.wav", "tone")]
-    assert score_on([*rows, *absent, *others]) == 1
+    assert score_on([*rows, *absent, *others], name="incomplete") == 1
     remarks = (
         "1 clip left out: the run does not know their classes (cow)",
         "1 clip left out: the run was trained on their files",
     )
-    run = written(tmp_path)
-    assert run.config.remarks == remarks and len(run.scored()) == len(rows)
+    assert len(written(tmp_path, "incomplete")) == len(rows)
     shown = capsys.readouterr().err
     assert all(text in shown for text in (*remarks, "absent.wav", "dangling.wav"))
 
@@ -139,7 +146,8 @@ def test_a_dataset_of_other_classes_and_the_runs_own_are_refused(
     score_on, rows, sounds_run
 ):
     with refused("have no class in common: cat and cow there"):
-        score_on([(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)])
+        cats = [(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)]
+        score_on(cats, name="cats")
     root = sounds_run.path.parents[2]
     own = str(root / "sounds" / "little.csv")
     options = PredictOptions(run=str(sounds_run.path), dataset=own, data=root / "data")
