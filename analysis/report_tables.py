@@ -278,7 +278,9 @@ class Gain:
 
 
 def ablations(ranking: Ranking) -> list[Gain]:
-    """The pairs of runs that differ only in features, by rank: a family of tests."""
+    """The pairs of runs that differ only in features, by rank. A difference from the
+    best has the test of the comparison; the others are a family of tests.
+    """
     runs = ranking.runs
     inside: dict[tuple[Run, Run], None] = {}
     for more, less in permutations(runs, 2):
@@ -290,9 +292,8 @@ def ablations(ranking: Ranking) -> list[Gain]:
         for less, more in inside
         if not any({(less, run), (run, more)} <= inside.keys() for run in runs)
     ]
-    places = [(runs.index(less), runs.index(more)) for less, more in pairs]
     gains = []
-    for (less, more), difference in zip(pairs, ranking.compare(places)):
+    for (less, more), difference in zip(pairs, ranking.gains(pairs)):
         added = "+".join((more.channels - less.channels).elements())
         name = f"{added} added to {less.features} ({setting(less, runs)})"
         verdict = "no clear difference"

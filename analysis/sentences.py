@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
-from featurestack.analysis.report_tables import format_p
 from featurestack.analysis.run_arrays import Ranking, Run, setting
 from featurestack.base.quantities import (
     counted,
@@ -103,9 +102,9 @@ def headline(f: Findings, *, advised: bool = True) -> str:
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
     use, several = configuration(f, f.best.run), len(f.ranked) > 1 and not f.is_answer
     if f.chance:
-        level = f"{percent(main.against_chance.chance)} %"
-        level += "" if main.untested else f" (p = {format_p(main.against_chance.p)})"
-        text = f"No configuration is clearly better than chance, {level}"
+        doubt = main.against_chance.doubt
+        text = "No configuration is clearly better than chance"
+        text += f", {percent(main.chance)} %{f' ({doubt})' if doubt else ''}"
         text += f"; {use} has the highest {f.score}" if several else ""
     elif f.is_answer:
         higher = f.higher
@@ -203,7 +202,7 @@ def lead_of(f: Findings) -> tuple[str, str]:
         verdict = few if own.verdict == "not compared" else clear
         return f"Lead over {own.label}", f"{lead}, {verdict}"
     against = main.against_chance
-    lead = points(against.score.value - against.chance) + " points"
+    lead = f"{points(against.lead)} points"
     verdict = few if main.untested else "clear" if against.clear else "not clear"
     return f"Lead over chance, {percent(against.chance)} %", f"{lead}, {verdict}"
 
@@ -327,10 +326,11 @@ def tested(f: Findings) -> str:
             " selection of the best (model confidence set; Hansen, Lunde and Nason"
             " 2011)"
         )
-    if len(f.gains) > 1:
+    others = [own for own in f.gains if f.best.run not in (own.less, own.more)]
+    if len(others) > 1:
         text += (
-            f". The {len(f.gains)} ablations have the same test, corrected for all of"
-            " them (step-down maxT; Westfall and Young 1993)"
+            f". The {len(others)} ablations between other configurations have the same"
+            " test, corrected for all of them (step-down maxT; Westfall and Young 1993)"
         )
     return (
         f"{text}. A difference is clear if p is below {FAMILY_LEVEL}, so that the"

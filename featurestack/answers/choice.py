@@ -34,7 +34,9 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
-from featurestack.compare.significance import few_groups, gain_tests
+from featurestack.compare.ranking import ModelRanking
+from featurestack.compare.scores import Predictions
+from featurestack.compare.significance import TRAINING_VARIANCE
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
@@ -336,20 +338,11 @@ def set_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
             "verdict": "best",
         }
     names.sort(key=lambda name: -round(rows[name]["estimate"], 12))
-    best, *others = names
-    if others:
-        answered = {name: fits.answered(name, parts) for name in names}
-        leads = [answered[name].parts - answered[best].parts for name in others]
-        units = answered[best].units
-        weights = answered[best].weights
-        tests = gain_tests(
-            np.stack(leads, axis=1), units, weights=weights, selected=True
-        )
-        few = few_groups(len(np.unique(units)))
-        for name, test in zip(others, tests.itertuples()):
-            verdict = "clearly worse" if test.significant else "no clear difference"
-            rows[name]["verdict"] = "not compared" if few else verdict
-            rows[name] |= zip(DIFFERENCE, (test.mean, test.low, test.high))
+    ranking = fits.ranking(names, parts)
+    for place, difference in enumerate(ranking.differences, 1):
+        row = rows[names[place]]
+        row["verdict"] = ranking.verdict(place)
+        row |= zip(DIFFERENCE, (difference.value, difference.low, difference.high))
     # without NaN
     return [{k: v for k, v in rows[name].items() if v == v} for name in names]
 
@@ -361,25 +354,26 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
     singles = [ranked_features(scores, names, fold)[0] for fold in plan.config.folds]
     if singles == [*sets]:
         return {}
-    found: dict[str, Any] = {}
-    of_clips = []
-    for key, chosen in (("together", sets), ("alone", singles)):
-        by_fold = zip(chosen, fits.parts)
-        answers = np.concatenate(
-            [fits.answers(own, [part])[0] for own, part in by_fold]
-        )
-        predictions = fits.predictions(answers, tested_by(fits.parts))
-        found[key] = predictions.metric.score(predictions)
-        of_clips.append(predictions.parts)
-    groups, weights = predictions.units, predictions.weights
-    lead = (of_clips[0] - of_clips[1])[:, None]
-    (test,) = gain_tests(lead, groups, weights=weights).itertuples()
-    found |= zip(DIFFERENCE, (test.mean, test.low, test.high))
-    few = few_groups(len(np.unique(groups)))
-    verdict = "a clear difference" if test.significant else "no clear difference"
+    both = [chosen_in_folds(fits, chosen) for chosen in (sets, singles)]
+    together, alone = (model.metric.score(model) for model in both)
+    # the order decides which of the two has to be better than chance
+    runs = tuple(both if together >= alone else both[::-1])
+    ranking = ModelRanking(runs=runs, crossed=len(fits.parts) > 1)
+    (gain,) = ranking.compare([(1, 0) if together >= alone else (0, 1)])
+    found: dict[str, Any] = {"together": together, "alone": alone}
+    found |= zip(DIFFERENCE, (gain.value, gain.low, gain.high))
+    verdict = "a clear difference" if gain.p < ranking.level else "no clear difference"
     units = plural(plan.cache.groups or "recording")
-    found["verdict"] = f"too few {units} for a verdict" if few else verdict
+    found["verdict"] = f"too few {units} for a verdict" if ranking.untested else verdict
     return {key: value for key, value in found.items() if value == value}  # but NaN
+
+
+def chosen_in_folds(fits: Fits, chosen: Sequence[str]) -> Predictions:
+    """The answers to each fold by the set that was chosen for it."""
+    parts = zip(chosen, fits.parts)
+    answers = np.concatenate([fits.answers(name, [part])[0] for name, part in parts])
+    predictions = fits.predictions(answers, tested_by(fits.parts))
+    return replace(predictions, variance=TRAINING_VARIANCE)
 
 
 def class_rows(scores: Scores) -> list[dict[str, Plain]]:

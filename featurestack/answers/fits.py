@@ -35,6 +35,7 @@ from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
 from featurestack.compare.metrics import Floats, class_weights
+from featurestack.compare.ranking import ModelRanking
 from featurestack.compare.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
@@ -207,6 +208,13 @@ class Fits:
         """What fits to a feature set predict for the clips that the parts answer."""
         answers = np.concatenate(self.answers(features, parts))
         return self.predictions(answers, tested_by(parts))
+
+    def ranking(
+        self, sets: Sequence[str], parts: Sequence[Part]
+    ) -> ModelRanking[Predictions]:
+        """The verdicts on fits to these sets, of which the first is the best."""
+        runs = tuple(self.answered(features, parts) for features in sets)
+        return ModelRanking(runs=runs, crossed=len(parts) > 1)
 
     def score(self, features: str, parts: Sequence[Part]) -> Estimate:
         """The score on the clips that the parts answer, with its interval if that is

@@ -22,6 +22,7 @@ from featurestack.features_cache.feature_names import parse_channel
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features in a line
 NONE = "no set: none is clearly better than chance"
+UNCLEAR = "no clear difference"
 
 
 # ---- the section
@@ -36,6 +37,9 @@ def answer(report: Report) -> Section | None:
     chance = report.found.chance
     table = pd.DataFrame([*config.rows], columns=SET_COLUMNS)
     table = table.astype(dict.fromkeys(NUMBERS, float))
+    if chance:  # then no difference is clear
+        table["verdict"] = table["verdict"].replace("clearly worse", UNCLEAR)
+        table["difference_high"] = table["difference_high"].clip(lower=0)
     table.insert(1, "network", table["features"].map(networks_in).map(listed))
     alone = table[~table["features"].str.contains("+", regex=False)]
     folds = run.config.folds
@@ -51,7 +55,7 @@ def answer(report: Report) -> Section | None:
         tables=tables,
         values={"choice": config, "chosen_folds": folds},
         facts={"Recommended": NONE} if chance else recommended(config),
-        leads=choices(config, alone, report.found.score),
+        leads=choices(config, alone, report.found.score, judged=not chance),
         recommended="" if chance else config.recommended_run,
         chart=chart(report.found, table) if run is report.found.best.run else (),
     )
@@ -105,9 +109,12 @@ def recommended(config: Choice) -> dict[str, str]:
     return facts
 
 
-def choices(config: Choice, alone: pd.DataFrame, score: str) -> dict[str, str]:
+def choices(
+    config: Choice, alone: pd.DataFrame, score: str, *, judged: bool
+) -> dict[str, str]:
     """The sets of the folds, the best single features, and what the sets gain over
-    single features that were chosen in the same way.
+    single features that were chosen in the same way: no clear difference unless
+    something is better than chance (`judged`).
     """
     counts = Counter(config.sets).most_common()
     sets = [f"{name} in {count}" for name, count in counts[:NAMED]]
@@ -126,5 +133,6 @@ def choices(config: Choice, alone: pd.DataFrame, score: str) -> dict[str, str]:
         if low is not None:
             text += f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
         label = "Gain over single features chosen in the same way"
-        texts[label] = f"{text}, {gain['verdict']}"
+        clear = gain["verdict"] == "a clear difference"
+        texts[label] = f"{text}, {gain['verdict'] if judged or not clear else UNCLEAR}"
     return texts

@@ -39,6 +39,7 @@ from featurestack.compare.significance import (
     effective_recordings,
     mean_of_classes,
     recording_sums,
+    spread_of,
     wilson_interval,
 )
 
@@ -278,6 +279,7 @@ def precision_of_seeds(
     precision, bias = np.mean(precisions, axis=0)[0], np.mean(biases, axis=0)[0]
     scored = ~np.isnan(precision)
     variance = np.nanvar(np.mean(replicates, axis=0)[:, scored], axis=0)
+    spread = spread_of(variance, spread)
     # the last column counts all clips
     counted = np.column_stack([target, np.ones(len(target))])[:, scored]
     effective = effective_recordings(recording_sums(counted, recordings))

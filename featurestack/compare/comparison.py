@@ -564,7 +564,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
             text += f", {lead} points above {others[0].name}"
     elif not against.clear:
         who = "No model is" if others else f"{best.name} is not"
-        text = f"{who} clearly better than {chance} (p = {against.p:.3f})"
+        text = f"{who} clearly better than {chance} ({against.doubt})"
         text += f": {best.name}, {score}" if others else f": {score}"
     elif not others:
         text = f"{best.name}, {score}, is clearly better than {chance}"

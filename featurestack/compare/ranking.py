@@ -11,7 +11,7 @@ Conventions: R models, the best first; N clips; G source recordings.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -26,7 +26,7 @@ from featurestack.compare.significance import (
     LEVEL,
     TRAINING_VARIANCE,
     few_groups,
-    p_of_lead,
+    p_of_leads,
     recording_sums,
     sign_flip_tests,
 )
@@ -120,6 +120,24 @@ class ModelRanking(Generic[Model]):
             numbers[:, 3] = np.maximum(numbers[:, 3], LEVEL)
         return [Estimate(*row) for row in numbers.tolist()]
 
+    def gains(self, pairs: Sequence[tuple[Model, Model]]) -> list[Estimate]:
+        """Differences of each pair's second model from its first. One from the best is
+        that of `differences`; the others are a family.
+        """
+        at = self.runs.index
+        places = [(at(less), at(more)) for less, more in pairs]
+        others = [pair for pair in places if 0 not in pair]
+        found = dict(zip(others, self.compare(others)))
+        for place, difference in enumerate(self.differences, 1):
+            found[0, place] = difference
+            found[place, 0] = replace(
+                difference,
+                value=-difference.value,
+                low=-difference.high,
+                high=-difference.low,
+            )
+        return [found[pair] for pair in places]
+
     def verdict(self, place: int) -> Verdict:
         """The verdict on the model at a place."""
         if self.untested or len(self.runs) == 1:
@@ -140,22 +158,34 @@ class ModelRanking(Generic[Model]):
         return uneven(self.best.labels) if self.metric.balanced else None
 
     @cached_property
-    def against_chance(self) -> "AgainstChance":
-        """The best model against an answer that knows nothing.
+    def leads(self) -> "list[AgainstChance]":
+        """Each model against an answer that knows nothing. Whatever says that a model
+        is better than chance asks this.
 
-        p is corrected because the model is the highest of R; NaN if `untested`. Clips
-        of one fold train the models of others, so that even answers that know nothing
-        vary more together than independent clips would.
+        p is corrected because there are R models; NaN if `untested`. Clips of one fold
+        train the models of others, so that even answers that know nothing vary more
+        together than independent clips would.
         """
         chance = self.best.metric.chance(self.best)
         of_chance = recording_sums(chance[:, None], self.best.units) / len(chance)
-        p = np.nan
+        p = np.full(len(self.runs), np.nan)
         if not self.untested:
             leads = self.by_recording - of_chance
             variance = TRAINING_VARIANCE if self.crossed else 1.0
-            p = p_of_lead(leads, self.shares, 0, variance, self.draws)
+            p = p_of_leads(leads, self.shares, variance, self.draws)
         mean = round(float(chance.mean()), 12)
-        return AgainstChance(self.best.score, mean, p)
+        against = []
+        for model, own in zip(self.runs, p.tolist()):
+            score = Estimate(model.metric.score(model))
+            if not own >= LEVEL:  # else p decides, and an interval of mAP takes seconds
+                score = model.score
+            against.append(AgainstChance(score, mean, own))
+        return against
+
+    @property
+    def against_chance(self) -> "AgainstChance":
+        """The best model against an answer that knows nothing."""
+        return self.leads[0]
 
     @property
     def chance(self) -> float:
@@ -165,14 +195,28 @@ class ModelRanking(Generic[Model]):
 
 @dataclass(frozen=True)
 class AgainstChance:
-    """The score of a model against an answer that knows nothing."""
+    """The score of a model against an answer that knows nothing. It is clearly better
+    if p is below LEVEL and its interval above chance.
+    """
 
     score: Estimate
     chance: float
     p: float  # NaN if nothing can be tested: the interval alone decides
 
     @property
+    def lead(self) -> float:
+        return self.score.value - self.chance
+
+    @property
     def clear(self) -> bool:
         """Whether the model is clearly better than chance."""
-        unsure = self.p >= LEVEL or self.score.low <= self.chance
-        return self.score.value > self.chance and not unsure
+        return self.lead > 0 and not self.doubt
+
+    @property
+    def doubt(self) -> str:
+        """What keeps a lead from being clear, in words; '' if nothing does."""
+        if self.p >= LEVEL:
+            return f"p = {self.p:.3f}"
+        if not self.score.low <= self.chance:
+            return ""
+        return f"its 95 % interval, {self.score.interval}, holds chance"

@@ -82,7 +82,7 @@ def accuracy_interval(
     groups   (N,) the clips' recordings
     weights  (N,) or (N, M)
     spread   (M,) the variance of each score, over the variance of clips: it divides the
-             effective number of clips
+             effective number of clips, unless all recordings agree
     labels   (N, K) the clips' classes, each with a clip, if the weighted mean is that
              of their recalls
     """
@@ -99,6 +99,7 @@ def accuracy_interval(
     hits, clips = drawn @ sums, drawn @ totals
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.nanvar(hits / clips, axis=0)
+    spread = spread_of(variance, spread)
     effective = effective_recordings(totals)
     shrunken = mean
     if labels is not None:
@@ -107,6 +108,13 @@ def accuracy_interval(
         shrunken, least = mean_of_classes(recalls, sizes)
         variance = np.maximum(variance, least)
     return wilson_interval(mean, variance, effective, len(correct), spread, shrunken)
+
+
+def spread_of(variance: Floats, spread: Floats | float) -> Floats:
+    """(M,) the spread of scores with this variance between recordings (M,): as in the
+    test, the variance of training multiplies it, and none is known if all agree.
+    """
+    return np.where(variance > 0, spread, 1.0)
 
 
 def mean_of_classes(scores: Floats, clips: Floats) -> tuple[Floats, Floats]:
@@ -273,16 +281,12 @@ def sign_flip_tests(
     return np.column_stack([sums, p])[back]
 
 
-def p_of_lead(
-    leads: Floats,
-    shares: Floats,
-    place: int,
-    variance: float = 1.0,
-    draws: int = DRAWS,
-) -> float:
-    """p of one of the leads (G, R) of runs over chance, corrected because it is the
-    largest of R, in one step: the share of patterns of signs whose largest standardised
-    lead is at least as large.
+def p_of_leads(
+    leads: Floats, shares: Floats, variance: float = 1.0, draws: int = DRAWS
+) -> Floats:
+    """(R,) p of the leads (G, R) of runs over chance, corrected because there are R, in
+    one step: the share of patterns of signs whose largest standardised lead is at least
+    as large.
 
     variance  as in `sign_flip_tests`
     """
@@ -291,7 +295,7 @@ def p_of_lead(
     largest = (flipped_totals(leads, draws) / scale[:, None]).max(axis=0)
     training = (variance - 1) * between_recordings(leads, shares)
     observed = leads.sum(axis=0) / np.sqrt(scale**2 + training)
-    return float((largest >= observed[place] - ROUNDING).mean())
+    return np.array([(largest >= own - ROUNDING).mean() for own in observed])
 
 
 def between_recordings(differences: Floats, shares: Floats) -> Floats:

@@ -99,6 +99,14 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made_runs):
     assert (gain.verdict, loss.verdict) == ("clear gain", "clear loss")
 
 
+def test_a_difference_from_the_best_has_one_verdict(made_runs):
+    """In the table of comparisons and in that of ablations."""
+    (ranking,) = rankings(made_runs(*of_sets(mel_mfcc=0.66, mel=0.6, mfcc=0.5)))
+    compared = [(-own.value, -own.high, -own.low, own.p) for own in ranking.differences]
+    gains = [gain.difference for gain in ablations(ranking)]
+    assert [(own.value, own.low, own.high, own.p) for own in gains] == compared
+
+
 def test_a_pair_is_named_without_options_of_runs_that_have_none(made_runs):
     pair = made_runs(*of_sets(model="texturenet", mel=0.6, mel_mfcc=0.7))
     config = answer_of(pair[0].config)

@@ -273,6 +273,38 @@ def test_of_few_clips_that_are_like_chance_nothing_is_proposed(tmp_path, clips):
     assert ("<button>Verdict</button>" in html) == (clips == 12)
 
 
+def test_no_difference_is_clear_if_nothing_is_better_than_chance(tmp_path):
+    """What f0 says of the classes is reversed in each other fold, so it is wrong in all
+    clips of two folds, and f1 is noise.
+    """
+
+    def values(target, fold):
+        sign = np.array([1, -1, 0])[fold - 1]
+        reversed_ = 9 * sign[:, None] * np.eye(4)[target]
+        return {"f0": noise(0, 1)(target, fold)["f0"] + reversed_} | {
+            "f1": noise(1, 1)(target, fold)["f0"]
+        }
+
+    brought(tmp_path / "d" / "features", values, folds=3, clips=90)
+    found = answered(tmp_path)
+    assert found.alone["f1"] - found.alone["f0"] > 0.15
+    assert found.recommended == ""
+    tables = found.page.parent / "tables"
+    sets = pd.read_csv(tables / "chosen_sets.csv")
+    assert {*sets["verdict"]} == {"best", "no clear difference"}
+    assert not (sets["difference_high"] < 0).any()
+    given = {"dataset": str(tmp_path / "d" / "features"), "runs": tmp_path / "runs"}
+    measured = fs.importance("f0 f1", quiet=True, **given)["features"]
+    assert not measured["significant"].any() and not (measured["low"] > 0).any()
+    assert not (measured["high"] < 0).any()
+    runs = [
+        execute(RunOptions(**given, features=f, model="ridge")) for f in ("f0", "f1")
+    ]
+    assert "clearly worse" not in set(fs.compare(runs).table["verdict"])
+    curve = fs.curve("f0 f1", quiet=True, **given)
+    assert {*curve["better"]} == {"no"}
+
+
 def run_score(found):
     """The accuracy of the recommended set's run."""
     run = fs.run(found)

@@ -14,6 +14,8 @@ import featurestack as fs
 from featurestack.analysis.run_arrays import rankings
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import Notice
+from featurestack.compare.ranking import ModelRanking
+from featurestack.compare.scores import ACCURACY, Predictions
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.cases import cases
@@ -290,6 +292,42 @@ def test_a_uniform_result_of_seven_groups_is_clear(each):
     groups = np.repeat(range(7), 20)
     found = fs.compare({"m": answers}, labels, groups=groups)
     assert "is clearly better than chance, 50.0 %" in found.sentence
+
+
+def ranked(right, groups, variance=2.25):
+    """The ranking of an answer (its score varies more) by clips that are right."""
+    labels = np.arange(len(right)) % 2
+    answers = np.where(right, labels, 1 - labels)
+    made = Predictions(
+        metric=ACCURACY,
+        classes=("x", "y"),
+        groups=np.asarray(groups),
+        folds=np.asarray(groups) % 5,
+        labels=np.eye(2)[labels] > 0,
+        probabilities=np.eye(2)[answers][None],
+        variance=variance,
+    )
+    return ModelRanking(runs=(made,), crossed=True)
+
+
+@pytest.mark.parametrize("variance", [1.0, 2.25])
+def test_seven_speakers_who_are_all_right_are_clear_in_a_run_and_in_an_answer(variance):
+    """They do not differ, so training adds nothing to the variance between them."""
+    against = ranked(np.ones(140, bool), np.arange(140) // 20, variance).against_chance
+    assert against.clear and against.score.low > 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (1, r"its 95 % interval, 4\d\.\d to 99\.\d, holds chance"),
+        (5, r"p = 0\.\d{3}"),
+    ],
+)
+def test_a_doubt_names_what_failed(wrong, said):
+    against = ranked(np.arange(12) >= wrong, np.arange(12)).against_chance
+    assert not against.clear and re.fullmatch(said, against.doubt)
+    assert (against.p < 0.05) == (wrong == 1)
 
 
 def test_uneven_classes_are_compared_by_balanced_accuracy():

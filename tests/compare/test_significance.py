@@ -12,7 +12,7 @@ from featurestack.compare.significance import (
     FEWEST_RECORDINGS,
     LEVEL,
     accuracy_interval,
-    p_of_lead,
+    p_of_leads,
     sign_flip_tests,
 )
 
@@ -158,11 +158,12 @@ def test_the_best_of_several_is_better_than_chance_in_one_step():
     right[:, 1] = np.arange(60) < 10
     leads = right - 0.5
     shares = np.full(60, 1 / 60)
-    alone = p_of_lead(leads[:, :1], shares, 0)
+    (alone,) = p_of_leads(leads[:, :1], shares)
     assert alone == pytest.approx(stats.binom.sf(40, 60, 0.5), abs=0.002)
-    assert alone * 4 < p_of_lead(leads, shares, 0) < alone * 9
-    assert p_of_lead(leads, shares, 1) > 0.99
-    assert p_of_lead(leads[:, :1], shares, 0, 2.25) > 5 * alone
+    best, worst, *_ = p_of_leads(leads, shares)
+    assert alone * 4 < best < alone * 9
+    assert worst > 0.99
+    assert p_of_leads(leads[:, :1], shares, 2.25) > 5 * alone
 
 
 def test_the_variance_of_training_counts_only_what_differs_between_recordings():
@@ -174,7 +175,7 @@ def test_the_variance_of_training_counts_only_what_differs_between_recordings():
     before, after = (family(uniform, variance=own)[0] for own in (1.0, 2.25))
     assert after[3] == before[3] == pytest.approx(2 / 128, abs=0.005)
     leads, shares = np.full((7, 1), 0.1), np.full(7, 1 / 7)
-    assert p_of_lead(leads, shares, 0, 2.25) == pytest.approx(1 / 128, abs=0.004)
+    assert p_of_leads(leads, shares, 2.25) == pytest.approx(1 / 128, abs=0.004)
 
 
 def interval(correct, groups):

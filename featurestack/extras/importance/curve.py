@@ -25,8 +25,8 @@ PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
-    recordings and clips (means over folds), tested recordings, and mAP, or accuracy
-    with the ends of its 95 % interval.
+    recordings and clips (means over folds), tested recordings, mAP, or accuracy with
+    the ends of its 95 % interval, and whether it is clearly better than chance.
     """
     rows: list[dict[str, Any]] = []
     for channels in parse_list(options.features):
@@ -39,15 +39,18 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
                 tables.append(trained_on(fits, fold, part, options.seed))
                 parts.append(Part(tables[-1].index.to_numpy(), fits.tested(fold)))
             score = fits.score(channels_named, parts)
+            ranking = fits.ranking([channels_named], parts)
+            clear = "yes" if ranking.against_chance.clear else "no"
             row = {
                 "features": features,
                 "part": part,
                 "recordings": np.mean([table["group"].nunique() for table in tables]),
                 "clips": np.mean([len(table) for table in tables]),
-                "tested": len(np.unique(fits.answered(channels_named, parts).units)),
+                "tested": len(ranking.shares),
                 fits.metric.name: score.value,
                 "low": score.low,
                 "high": score.high,
+                "better": None if ranking.untested else clear,
             }
             # with few recordings two parts can be the same: the larger is kept
             if rows and row == {**rows[-1], "part": part}:
@@ -76,13 +79,14 @@ def curve_summary(curve: pd.DataFrame) -> str:
     score = next(name for name in titled if name in curve)
     title = titled[score]
     forms = dict.fromkeys(("recordings", "clips"), "{:,.0f}".format)
-    forms |= dict.fromkeys(curve.columns[5:], percent)
+    forms |= dict.fromkeys({score, "low", "high"} & {*curve}, percent)
     texts = {name: curve[name].map(form) for name, form in forms.items()}
     gains = curve.groupby("features", sort=False)[score].diff()
     texts["gain"] = ["" if pd.isna(gain) else points(gain) for gain in gains]
     shown = curve.drop(columns="tested").assign(**texts)
     titles = {"part": "part of the recordings", score: f"{title} %"}
     titles |= {"low": "95 % interval from", "high": "to", "gain": "gain, points"}
+    titles["better"] = "clearly better than chance"
     header = [titles.get(name, name) for name in shown]
     lines = [text_table(shown.to_numpy().tolist(), header)]
     if few := few_groups(int(curve["tested"].max())):

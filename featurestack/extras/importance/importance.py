@@ -11,7 +11,9 @@ no feature: the commonest class, or the labels' shares with tags.
 Three measures are means over clips, in shares of the score: `by itself`, the gain of
 one feature above chance; `lost`, the loss without it; `added`, the gain over the base.
 They are tested like differences between two runs: by sign flips of source recordings,
-all features of one measure as a family (maxT); the interval inverts the test.
+all features of one measure as a family (maxT); the interval inverts the test. A gain
+above chance is clear if a report would call the feature clearly better than chance; if
+neither a feature nor all of them are, no difference is clear.
 
 A set that is called as good as all features is the best of many, so it is optimistic.
 So each fold's set is chosen on the other folds, all folds have to choose the same one,
@@ -38,6 +40,7 @@ from featurestack.base.terminal import progress, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.compare.metrics import Floats
+from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     DIFFERENCE_VARIANCE,
@@ -122,6 +125,13 @@ class SetScores:
     weights: Floats  # (N,) the weights of the clips in the score
     labels: pd.DataFrame  # (N, K) whether a clip has each class that any clip has
     scores: pd.DataFrame  # N rows, a column for each set
+    # all features and each one against chance
+    over_chance: Mapping[str, AgainstChance]
+
+    @property
+    def useful(self) -> bool:
+        """Whether anything is clearly better than chance."""
+        return any(own.clear for own in self.over_chance.values())
 
     @property
     def every(self) -> NDArray[np.floating]:
@@ -137,13 +147,23 @@ class SetScores:
     def tests(
         self, gains: Floats, unit: float | None = 1.0, *, above_chance: bool = False
     ) -> pd.DataFrame:
-        """`gain_tests` by the clips' recordings."""
+        """`gain_tests` by the clips' recordings; nothing is significant if nothing is
+        better than chance.
+        """
         variance = TRAINING_VARIANCE if above_chance else DIFFERENCE_VARIANCE
         units, weights = self.clips["unit"].to_numpy(), self.weights
-        return gain_tests(gains, units, unit, weights=weights, variance=variance)
+        tests = gain_tests(gains, units, unit, weights=weights, variance=variance)
+        return tests if self.useful else decided(tests, np.zeros(len(tests), bool))
 
 
 # ---- tests and intervals
+
+
+def decided(tests: pd.DataFrame, clear: NDArray[np.bool_]) -> pd.DataFrame:
+    """The tests with this verdict; an interval leaves zero out only if it is clear."""
+    low = tests["low"].where(clear, tests["low"].clip(upper=0))
+    high = tests["high"].where(clear, tests["high"].clip(lower=0))
+    return tests.assign(low=low, high=high, significant=clear)
 
 
 def measures_table(fits: SetScores) -> pd.DataFrame:
@@ -154,6 +174,11 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
     for measure, pairs in pairs_of(fits.features).items():
         gains = fits.gains(measure).to_numpy()
         table = fits.tests(gains, above_chance=measure == ALONE)
+        if measure == ALONE:
+            leads = [fits.over_chance[name] for name in pairs]
+            clear = [own.clear and not np.isnan(own.p) for own in leads]
+            table = decided(table, np.array(clear))
+            table["p"] = [own.p for own in leads]
         place = int(measure == LOST)  # in a pair
         scores = [fits.scores[pair[place]].mean() for pair in pairs.values()]
         named = {"feature": [*pairs], "measure": measure, "score": scores}
@@ -188,12 +213,10 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     A set is `as good` if all folds choose it and the interval of the loss ends below
     the share of the gain above chance that ENOUGH gives up; `worse` if it begins above
     0; else `open`. The table is empty if all features together are not clearly better
-    than none; they can be clearly worse, too.
+    than chance.
     """
     sizes, scores, every = sizes_of(fits.features), fits.scores, fits.every
-    above_chance = every - scores[NONE].to_numpy()
-    gain = fits.tests(above_chance[:, None], above_chance=True).iloc[0]
-    if not (gain["significant"] and gain["mean"] > 0):
+    if not fits.over_chance["+".join(fits.features)].clear:
         return pd.DataFrame()
     _, fold = np.unique(fits.clips["fold"], return_inverse=True)
     of_fold = np.eye(fold.max() + 1)[fold] / len(fold)  # (N, folds)
@@ -208,7 +231,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
         rows.append((chosen_sets(sets), len(sets) == 1))
         hits.append(scores[names].to_numpy()[np.arange(len(fold)), chosen[fold]])
     tests = fits.tests(every[:, None] - np.stack(hits, axis=1))
-    allowed = (1 - ENOUGH) * gain["mean"]
+    allowed = (1 - ENOUGH) * (every - scores[NONE]).mean()
     table = pd.DataFrame(rows, columns=["features", "agreed"])
     table["score"] = [column.mean() for column in hits]
     table["of"] = every.mean()
@@ -283,12 +306,16 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
         scores[name] = predictions.parts
         if name == NONE:  # the best constant answer, whatever the folds' shares are
             scores[name] = fits.metric.chance(predictions)
+    over_chance: dict[str, AgainstChance] = {}
+    for family in (features, ["+".join(features)]):
+        over_chance |= zip(family, fits.ranking(family, fits.parts).leads)
     return SetScores(
         features,
         clips[["clip_id", "fold"]].assign(unit=predictions.units),
         predictions.weights,
         labels.loc[:, labels.any()],
         pd.DataFrame(scores),
+        over_chance,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,12 @@ def made(shares=SHARES, recordings=RECORDINGS):
         share = shares[tuple(sorted(useful))]
         scores[name] = (number * 7 % count < count * share) * 1.0
     weights = np.ones(count)
-    return SetScores(FEATURES, clips, weights, labels, pd.DataFrame(scores))
+    over_chance = {}
+    for name in (*FEATURES, "+".join(FEATURES)):
+        lead = np.mean(scores[name]) - np.mean(scores["none"])
+        over_chance[name] = SimpleNamespace(clear=lead > 0, p=float(lead <= 0))
+    table = pd.DataFrame(scores)
+    return SetScores(FEATURES, clips, weights, labels, table, over_chance)
 
 
 def written(folder, fits):
