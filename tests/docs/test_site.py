@@ -78,6 +78,15 @@ def test_links_inside_the_repository_lead_somewhere(page):
         assert not inside or (page.parent / target).exists(), target
 
 
+def test_tests_that_a_table_or_a_comment_names_are_there():
+    texts = [
+        (ROOT / name).read_text("utf-8")
+        for name in ("CONTRIBUTING.md", "pyproject.toml")
+    ]
+    named = re.findall(r"(?<![\w/])tests/[\w/.]+[\w/]", "\n".join(texts))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("sphinx")
