@@ -1,16 +1,21 @@
 """Which clips are one, which belong together, and what a dataset's folder remembers."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from featurestack.base.table_files import read_table
 from featurestack.features_cache.index_file import read_rows
+from featurestack.features_cache.source_changes import has_other_folds
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.run_folder import RunFolder
 from tests.golden.commands import done, inside
 from tests.noise import write_clips
 from tests.refusal import refused
+
+MEL = "DATASET=birds FEATURES=mel MODEL=linear"
 
 
 @pytest.fixture
@@ -91,6 +96,81 @@ def test_an_edited_folds_csv_is_kept_or_refused_with_the_reason(birds):
     table.assign(fold="1").to_csv(file, index=False)
     with refused("all clips are in one fold"):
         table_of()
+
+
+def edit_folds(groups, folds):
+    """Write groups and folds into folds.csv as a person does; the table of it."""
+    file = Path("data/birds/folds.csv")
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    rows = range(len(table))
+    table = table.assign(group=[groups(n) for n in rows], fold=[folds(n) for n in rows])
+    table.to_csv(file, index=False)
+    return table.set_index("clip_id")
+
+
+def by_three(row):
+    return f"g{row // 3}"
+
+
+@pytest.mark.parametrize("word", ["data", "check", "features", "answer"])
+def test_groups_written_into_folds_csv_are_kept(birds, word):
+    done("features DATASET=birds FEATURES='mel rms' JOBS=1")
+    written = edit_folds(by_three, lambda row: str(row // 3 % 3 + 1))
+    write_clips(birds / "birds", "ant", clips=7)
+    words = {"features": "FEATURES=rms", "answer": "FEATURES='mel rms'"}
+    for _ in range(2):  # the second command finds what the first has written
+        said = done(f"{word} DATASET=birds {words.get(word, '')}").out
+        if word in ("data", "features"):
+            assert "3, by the groups that are written there" in said
+        table = table_of().set_index("clip_id")
+        now = table.loc[written.index]
+        assert now["group"].equals(written["group"])
+        assert now["fold"].astype(str).equals(written["fold"])
+        assert table.loc["ant/ant_6", "group"] == "ant/ant_6"
+
+
+def test_groups_written_into_folds_csv_reach_the_next_run(birds):
+    done("features DATASET=birds FEATURES=mel JOBS=1")
+    edit_folds(by_three, lambda row: str(row // 3 % 3 + 1))
+    assert "folds.csv has other groups or folds" in done(f"train {MEL}").err
+    done("features DATASET=birds FEATURES=mel JOBS=1")
+    done(f"train {MEL}")
+    files = [*Path("runs").rglob("predictions.csv")]
+    groups = pd.concat(pd.read_csv(file) for file in files)["group"]
+    assert {*groups} >= {"g0", "g5"}
+
+
+@pytest.mark.parametrize("group", ["_(.)", "([0-9])$"])
+@pytest.mark.parametrize("before", [True, False])
+def test_groups_written_into_folds_csv_are_refused_against_group(birds, group, before):
+    table_of(group=group if before else None)
+    written = edit_folds(by_three, lambda row: str(row // 3 % 3 + 1))
+    for _ in range(2):
+        with refused("was edited and has other groups than GROUP=.*, or delete the fi"):
+            table_of(group=group)
+        if not before:
+            assert table_of().set_index("clip_id")["group"].equals(written["group"])
+
+
+def test_groups_written_into_folds_csv_are_refused_against_a_table(birds):
+    files = sorted((birds / "birds").rglob("*.wav"))
+    lines = ["filename,label,group"]
+    lines += [f"{file},{file.parent.name},r{n // 2}" for n, file in enumerate(files)]
+    (birds / "birds.csv").write_text("\n".join(lines))
+    table_of("birds.csv")
+    (birds / "birds.csv").write_text("\n".join(lines).replace("r0", "r1"))
+    assert table_of("birds.csv")["group"].nunique() == 8  # the table was corrected
+    edit_folds(by_three, lambda row: str(row // 3 % 3 + 1))
+    with refused("has other groups than the dataset: .* is in 'g0', not in 'r1'"):
+        table_of("birds.csv")
+
+
+def test_a_blank_group_in_folds_csv_is_a_clip_of_its_own(birds):
+    table_of()
+    edit_folds(lambda row: "" if row < 5 else by_three(row), lambda row: "12"[row < 6])
+    table = table_of()
+    assert table["group"].nunique() == 5 + 1 + 4
+    assert has_other_folds(table, Path("data/birds/folds.csv")) is False
 
 
 def test_a_dataset_of_copies_alone_is_refused_in_one_sentence(birds):

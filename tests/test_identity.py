@@ -314,10 +314,8 @@ def test_clips_of_a_link_are_found_after_a_move(tmp_path):
         done("features DATASET=link NAME=b FEATURES=mel JOBS=1")
         shutil.move("birds", "moved")
         (tmp_path / "link").unlink()
-        assert (
-            "0 of 12 feature maps"
-            in done("features DATASET=moved NAME=b FEATURES=mel").out
-        )
+        again = done("features DATASET=moved NAME=b FEATURES=mel")
+        assert "0 of 12 feature maps" in again.out
 
 
 @pytest.mark.parametrize("first", ["data", "check", "features"])

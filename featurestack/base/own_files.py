@@ -157,13 +157,21 @@ class OwnFiles:
             self.identity = identity or self.identity
             self._remember(durable=True)
 
-    def write(self, files: Mapping[str, str | bytes], *, durable: bool = True) -> None:
-        """Write these files, but none that the user made or changed."""
+    def write(
+        self,
+        files: Mapping[str, str | bytes],
+        *,
+        durable: bool = True,
+        edited: bool = False,
+    ) -> None:
+        """Write these files, but none that the user made or changed, unless they are
+        `edited`: then the new content has what the user wrote.
+        """
         with self._locked():
             contents = {
                 name: text.encode() if isinstance(text, str) else text
                 for name, text in files.items()
-                if self.is_own(name)
+                if edited or self.is_own(name)
             }
             self.current |= files.keys()
             self.changed |= files.keys() - contents.keys()

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError, closest, nearest
-from featurestack.base.files import hash_of, replace_file
+from featurestack.base.files import hash_of
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text, read_table
 from featurestack.features_cache.clip_table import (
@@ -53,22 +53,50 @@ def with_folds(
     path: Path,
     kept: pd.DataFrame,
     options: SourceOptions,
-    claim: Callable[[str], None],
+    *,
+    edited: bool,
+    write: Callable[[str], None],
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group and fold, and notes for the user.
 
     If there are few groups, each gets a fold; with GROUP= these replace the source's
-    folds. Otherwise the source's folds are kept, or folds are drawn by group. `path` is
-    the dataset's folds.csv with the rows `kept`, also of clips that are missing now;
-    `claim` takes its name, or refuses it.
+    folds. Otherwise the source's folds are kept, or folds are drawn by group.
+
+    path    the dataset's folds.csv, whose groups count if nothing else states them;
+            RequestError if it was `edited` and contradicts GROUP= or the table
+    kept    its rows, also of clips that are missing now
+    write   replaces its text, or refuses to
     """
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     before = last_option(kept, "grouped_by")
-    group = before if options.group is None else options.group
+    by_hand = before == path.name  # its groups were written by hand
+    group = options.group
+    if group is None:
+        group = "" if by_hand else before
+    stated = group or (table["group"].str.strip() != "").any()
     table, notes = with_groups(table, group)
+    in_file = kept[COLUMNS].reset_index(drop=True)  # its index counted lines
+    kept = kept.assign(group=kept["group"].where(kept["group"] != "", kept["clip_id"]))
+    written = table["clip_id"].map(dict(zip(kept["clip_id"], kept["group"])))
+    others = written.notna() & (written != table["group"])
+    if not stated and (by_hand or not before):
+        table["group"] = written.where(others, table["group"])
+        by_hand = bool(others.any())
+    elif (edited or by_hand) and others.any():
+        clip, theirs, ours = table["clip_id"], written, table["group"]
+        first = others.idxmax()
+        raise RequestError(
+            f"{path} was edited and has other groups than"
+            f" {f'GROUP={group}' if group else 'the dataset'}: {clip[first]} is in"
+            f" {theirs[first]!r}, not in {ours[first]!r}: correct it, or delete the"
+            " file"
+        )
+    else:
+        by_hand = False
     if group and options.group is None:
         notes.append(f"GROUP={group} as last given; GROUP= removes it")
-    table["grouped_by"], table["labelled_by"] = group, options.label or ""
+    table["grouped_by"] = path.name if by_hand else group
+    table["labelled_by"] = options.label or ""
     tested = originals(table)
     groups = tested["group"].nunique()
     # a clip of unknown group is its own group, which gets no fold to itself
@@ -78,8 +106,9 @@ def with_folds(
     if (table["fold"] == 0).any() or (group and few):
         folds = named if few else min(FOLDS, groups)
         kept_folds = dict(zip(kept["group"], fold_of))
-        if group == before and len(kept):  # other folds may have been written by hand
-            folds = max(named * few, *fold_of)
+        as_before = by_hand or group == before
+        if as_before and len(kept):  # other folds may have been written by hand
+            folds = max(named * few * (not by_hand), *fold_of)
             here = kept.assign(fold=fold_of)[kept["clip_id"].isin(table["clip_id"])]
             if reason := invalid(here):
                 raise RequestError(f"{path}: {reason}: correct it, or delete the file")
@@ -93,15 +122,15 @@ def with_folds(
         if tested["group"].is_unique:
             by = "clip (GROUP= keeps clips of one recording together)"
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by {by}"
+        if by_hand:
+            note = f"{folds}, by the groups that are written there"
     elif not (group or options.label or path.exists()):
         return table, notes
     # missing clips stay listed, as they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
     rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
-    # the index of `kept` counts lines of the file
-    if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
-        claim(path.name)
-        replace_file(path, csv_text(rows), parents=True)
+    if not rows.equals(in_file):
+        write(csv_text(rows))
     return table, [*notes, f"folds: {note}, kept in {path}"]
 
 

@@ -147,14 +147,19 @@ def load(options: SourceOptions) -> Dataset:
         raise RequestError(f"DATASET={word}: {reason}")
     notes = [*listing.notes, *remembered]
 
-    def claim(file: str) -> None:
+    def write(text: str) -> None:
         ours = Identity(place)
         of_part = isinstance(options, FeaturesCommand) and options.part
         if of_part in (False, FeaturesCommand.part):  # others read the other parts
             ours = identity.of_files(word, listing.table["path"])
-        claim_of_dataset(beside, [file], ours, folder, lambda file: file == folds)
+        names = [folds.name]
+        claim_of_dataset(beside, names, ours, folder, lambda file: file == folds)
+        beside.write({folds.name: text}, edited=True)
 
-    table, fold_notes = with_folds(listed, folds, kept, options, claim)
+    edited = not beside.is_own(folds.name)
+    table, fold_notes = with_folds(
+        listed, folds, kept, options, edited=edited, write=write
+    )
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     grouped_by = table["grouped_by"].iloc[0]
