@@ -7,7 +7,8 @@ card if there is one, else on the processor:
 ResNet-18 on batches of three channels of noise; speed does not depend on the clips. The
 usual loop has torch's DataLoader, fp32 and the loss of each step; the others have their
 batch on the device, and `the trainer` is that of `make train` with its augmentation. A
-time is the mean of STEPS steps after some that are not timed, for BATCH clips. Then
+time is the mean of STEPS steps after some that are not timed, for BATCH clips. The
+trainer is compared with the usual loop and with itself on one of the channels. Then
 `make train` and `make predict` are timed on the synthetic sounds. docs/tables/gpu.csv
 holds a result.
 """
@@ -42,6 +43,7 @@ from featurestack.train.trainer import Trainer
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, FOLDS, FULL = 10, 5, 256  # FULL: clips that keep a card busy
 UNTIMED = 4
+USUAL = "usual loop, fp32"
 Step = Callable[[], object]
 
 
@@ -60,26 +62,35 @@ def step(options: StepBenchOptions) -> int:
     """Print the milliseconds of a step by each loop, and the commands' seconds."""
     device = device_of(options.device)
     with tempfile.TemporaryDirectory() as scratch:
-        plan = noise(Path(scratch), options, device)
+        write_noise(Path(scratch), options)
+        plan = plan_on(Path(scratch), options, device, "+".join(SHAPES))
         compute = preferred(plan.training, device, (options.batch, *plan.input.shape))
         print(f"ResNet-18, {options.batch} x 3 x {options.grid}, {compute}")
-        loops = {"usual loop, fp32": usual(plan, compute.device, options)}
+        loops = {USUAL: usual(plan, compute.device, options)}
         loops[f"eager, {compute.precision}"] = bare(plan, compute, options.batch)
         if device == "cuda":
             graph = bare(plan, compute, options.batch, graph=True)
             loops["one CUDA graph"] = graph
+        seconds = {}
         for way, call in loops.items():
-            line(way, timed(call, options.steps, device))
+            seconds[way] = timed(call, options.steps, device)
+            line(way, seconds[way])
         with suppress(Exception):  # of many classes: it may lack a C++ compiler
             compiled = bare(plan, compute, options.batch, compiled=True)
             line("torch.compile", timed(compiled, options.steps, device))
         if device == "cuda":
             full = timed(bare(plan, compute, FULL, graph=True), options.steps, device)
             line(f"one CUDA graph, batches of {FULL}", full * options.batch / FULL)
-        trainer = trainer_of(plan, compute)
-        for _ in range(2):  # the first epoch prepares
-            epoch = trainer.train_epoch(tqdm(disable=True))
-        line("the trainer", epoch["seconds"] / options.steps)
+        stack = trained(plan, compute, options.steps)
+        line("the trainer", stack)
+        single = plan_on(Path(scratch), options, device, "mel")
+        mel = trained(single, compute, options.steps)
+        line("the trainer on mel", mel)
+        print(
+            f"the trainer is {seconds[USUAL] / stack:.1f} times as fast as the usual"
+            f" loop, and takes {stack / mel:.2f} times its time on mel",
+            flush=True,
+        )
     with tempfile.TemporaryDirectory() as scratch:
         time_commands(Path(scratch), options, device)
     return 0
@@ -192,8 +203,16 @@ def trainer_of(plan: Plan, compute: Compute) -> Trainer:
     return Trainer(data, place(draw_network(plan, 1), compute), compute)
 
 
-def noise(folder: Path, options: StepBenchOptions, device: str) -> Plan:
-    """A plan on a cache of noise: fold 1 trains on the clips of STEPS steps."""
+def trained(plan: Plan, compute: Compute, steps: int) -> float:
+    """Seconds of a step of the trainer in the second epoch; the first one prepares."""
+    trainer = trainer_of(plan, compute)
+    for _ in range(2):
+        epoch = trainer.train_epoch(tqdm(disable=True))
+    return epoch["seconds"] / steps
+
+
+def write_noise(folder: Path, options: StepBenchOptions) -> None:
+    """A cache of noise: fold 1 trains on the clips of STEPS steps."""
     chance = np.random.default_rng(0)
     trained = options.batch * options.steps
     count = trained + CLASSES
@@ -208,10 +227,15 @@ def noise(folder: Path, options: StepBenchOptions, device: str) -> Plan:
     for name, rows in SHAPES.items():
         values = chance.normal(-30, 12, (count, rows, frames)).astype(np.float16)
         external.write_feature(folder / "noise", name, values, ids, row_unit="Hz")
+
+
+def plan_on(
+    folder: Path, options: StepBenchOptions, device: str, features: str
+) -> Plan:
     run = RunOptions(
         dataset=str(folder / "noise"),
         runs=folder / "runs",
-        features="+".join(SHAPES),
+        features=features,
         batch=options.batch,
         grid=options.grid,
         weights="none",
