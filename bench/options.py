@@ -16,6 +16,7 @@ class FeaturesBenchOptions(DatasetOptions):
     - python -m bench.layers      layers of pretrained networks on speech
     - python -m bench.methods     fs.compare and other tests on simulated datasets
     - python -m bench.service     a prediction by a bundle and by an ONNX file
+    - python -m bench.stack       a trained network on stacks, compared with mel
     - python -m bench.statements  how often statements of reports are false
     - python -m bench.step        time of a training step in several loops
     - python -m bench.kill        SIGKILL at random moments, and its consequences
