@@ -10,6 +10,7 @@ class FeaturesBenchOptions(DatasetOptions):
     - python -m bench.answers     what answer reaches, in what time and memory
     - python -m bench.course      the course's feature sets on real and synthetic sounds
     - python -m bench.few_labels  accuracy with few labelled clips of each class
+    - python -m bench.foreign     how sure ridge is of none of its classes, by refits
     - python -m bench.first_quarter  README.md from an empty HOME to an answer
     - python -m bench.fuzz        hostile options and damaged files
     - python -m bench.labels      labels chosen by NEXT=, wrong labels in the report
