@@ -30,7 +30,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from psutil import virtual_memory
 
+from featurestack.base import quantities
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell_once
 from featurestack.compare.metrics import Floats
@@ -45,6 +47,7 @@ STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # inverted in minutes. With the mixed kernel a model keeps its clips, 100 MB per fold,
 # and thirteen layers of YAMNet reach 90.4 % instead of 92.0.
 MOST = 10_000
+COPIES = 6  # matrices of a number for each two clips that a fit holds
 PLAIN, MIXED = "plain", "mixed"
 # logit of a class without training clips: finite, but its probability is 0 in float32
 ABSENT = -1000.0
@@ -276,9 +279,16 @@ def names_of_kernels(z: NDArray[np.floating]) -> list[str]:
             f" a clip, and there are {clips:,} and {numbers:,}: give fewer features,"
             " or MODEL=linear"
         )
-    if clips > MOST:
-        tell_once(f"ridge: above {MOST:,} training clips its kernel has no RBF")
-    return [PLAIN] if max(clips, numbers) > MOST else [PLAIN, MIXED]
+    # the machine's memory, not what is free of it, so that a run can be repeated
+    needed = COPIES * 8 * clips**2
+    too_large = needed > virtual_memory().total / 2
+    if clips > MOST or (too_large and numbers < clips):
+        tell_once(
+            f"ridge: {clips:,} training clips are too many for a kernel with RBF"
+            f" ({quantities.size(needed)} of memory), so it is plain"
+        )
+        return [PLAIN]
+    return [PLAIN] if numbers > MOST else [PLAIN, MIXED]
 
 
 def similarities(

@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,6 +171,18 @@ def test_one_clip_of_each_class_is_enough_for_a_model():
 
 def test_few_clips_with_thousands_of_numbers_have_the_plain_kernel():
     assert ridge.names_of_kernels(np.zeros((2, ridge.MOST + 1))) == [ridge.PLAIN]
+
+
+def test_more_clips_than_fit_into_half_of_the_memory_have_the_plain_kernel(
+    monkeypatch, capsys
+):
+    x = np.zeros((60, 5))
+    assert ridge.names_of_kernels(x) == [ridge.PLAIN, ridge.MIXED]
+    memory = SimpleNamespace(total=2 * ridge.COPIES * 8 * 59**2)
+    monkeypatch.setattr(ridge, "virtual_memory", lambda: memory)
+    assert ridge.names_of_kernels(x) == [ridge.PLAIN]
+    assert "60 training clips are too many for a kernel" in capsys.readouterr().err
+    assert ridge.names_of_kernels(x[:59]) == [ridge.PLAIN, ridge.MIXED]
 
 
 @pytest.mark.parametrize("clips", [2, 60, 333])
