@@ -39,7 +39,9 @@ def answer(report: Report) -> Section | None:
     if chance:  # then no difference is clear
         table["verdict"] = table["verdict"].replace("clearly worse", UNCLEAR)
         table["difference_high"] = table["difference_high"].clip(lower=0)
-    table.insert(1, "network", table["features"].map(networks_in).map(listed))
+    table.insert(
+        1, "network", table["features"].map(lambda each: listed([*networks_in(each)]))
+    )
     alone = table[~table["features"].str.contains("+", regex=False)]
     folds = run.config.folds
     tables = {"chosen_sets": table}
