@@ -44,7 +44,6 @@ def extract(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     frame: float | None = None,
     jobs: int | None = None,
@@ -284,7 +283,6 @@ def check(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> bool:
@@ -323,7 +321,6 @@ def answer(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     features: str | Sequence[str] = "all",
     frame: float | None = None,

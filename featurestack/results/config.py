@@ -144,8 +144,6 @@ class RunConfig:
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
     source: str = ""  # folder of its cache
-    # the audio files' channel, counted from 1; 0 for the mean of all
-    audio_channel: int = 0
     exact: bool  # there is one solution, whatever the seed
     protocol: str  # in words
     hash: str  # hash of options, clips and feature values
