@@ -20,6 +20,7 @@ class FeaturesBenchOptions(DatasetOptions):
     - python -m bench.stack       a trained network on stacks, compared with mel
     - python -m bench.statements  how often statements of reports are false
     - python -m bench.step        time of a training step in several loops
+    - python -m bench.stretches   detections against marked sounds, by window length
     - python -m bench.kill        SIGKILL at random moments, and its consequences
     - python -m bench.two_models  answer with texturenet as a second model
     - python -m bench.wide        memory of ridge on the layers of several networks
