@@ -169,15 +169,16 @@ MOST_EMBEDDED = 1_000_000
 EMBEDDED = "data:audio/mpeg;base64,"  # begins the address of embedded audio
 
 
-def compressed(path: Path, start: float, seconds: float) -> bytes:
-    """A part of an audio file as mono MP3."""
+def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
+    """A part of an audio file as mono MP3: one channel, or the mean of all (0)."""
     from featurestack.base.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
         samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)
-    mono = np.nan_to_num(samples.mean(axis=1))
+    mono = samples[:, channel - 1] if channel else samples.mean(axis=1)
+    mono = np.nan_to_num(mono)
     content = BytesIO()
     soundfile.write(
         content,
@@ -218,7 +219,7 @@ def clip_audio(
         with suppress(soundfile.LibsndfileError, ValueError):
             start, end = places[clip]
             seconds = end - start or cache.duration or LONGEST_SECONDS
-            sound = compressed(sources[clip], start, seconds)
+            sound = compressed(sources[clip], start, seconds, cache.audio_channel)
             text = base64.b64encode(sound).decode()
             left -= len(text)
             if left >= 0:
@@ -254,7 +255,8 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Classes": str(len(classes_in(clips))),
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
         "Folds": f"{clips['fold'].nunique()}{own}",
-        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
+        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
+        + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
         "Features cached": f"{len(cache.features)}, {size(stored)}",
         # only the name: the page may be passed on, but not this machine's folders
         "Source": Path(str(cache.settings.get("source", ""))).name,

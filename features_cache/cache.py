@@ -32,8 +32,9 @@ from featurestack.base.errors import (
     UnreadableClips,
     closest,
     most_alike,
+    shortened,
 )
-from featurestack.base.files import require_readable
+from featurestack.base.files import exists, require_readable
 from featurestack.base.quantities import counted
 from featurestack.base.shell import quoted
 from featurestack.features_cache import identity, index_file
@@ -91,8 +92,9 @@ def mask_of(clips: Any, names: NDArray[np.object_]) -> Any:
 
 
 def in_words(audio: "StoredFeature | IndexSettings") -> str:
-    """The length and rate of the audio behind features, in words."""
-    return f"{audio.samples} samples at {audio.sample_rate} Hz"
+    """The length, rate and channel of the audio behind features, in words."""
+    of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
+    return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,17 @@ class FeatureMaps(StoredFeature):
         """The values of these rows of the clip table, given as a number, a slice, an
         array or a mask.
         """
-        positions = np.arange(len(self))[mask_of(clips, self.names)]
+        rows = mask_of(clips, self.names)
+        try:
+            positions = np.arange(len(self))[rows]
+        except (IndexError, OverflowError) as error:
+            if isinstance(rows, int) and isinstance(error, IndexError):
+                raise  # it ends a loop over the maps
+            given = shortened(" ".join(repr(rows).split()))
+            raise RequestError(
+                f"{given}: expected a number, a slice or a mask of the"
+                f" {counted(len(self), 'row')} of cache.clips; cache.read takes ids"
+            ) from None
         values = self.read(np.atleast_1d(positions))
         return values if np.ndim(positions) else values[0]
 
@@ -203,6 +215,11 @@ class IndexSettings:
     def duration(self) -> float:
         """Seconds of a clip; 0 if none was stated."""
         return self.samples / self.sample_rate if self.sample_rate else 0.0
+
+    @property
+    def audio_channel(self) -> int:
+        """The channel of the audio files, counted from 1; 0 for the mean of all."""
+        return self.settings.get("audio_channel", 0)
 
     @property
     def synthetic(self) -> bool:
@@ -494,7 +511,7 @@ class Cache(IndexSettings):
         if not source or source in NAMED:
             return source or str(self.folder), name
         path = Path(source)
-        if not path.exists():
+        if not exists(path):
             return "", ""
         if path.is_relative_to(Path.cwd()) and path.name not in NAMED:
             source = str(path.relative_to(Path.cwd()))
@@ -535,7 +552,7 @@ def find_cache(dataset: str, data: Path, name: str = "") -> tuple[str, "Cache | 
         source, place = cache.source, place_of(dataset)
         if source == place or (dataset in NAMED and source == EXTERNAL):
             return called, cache
-        if not (dataset in NAMED or Path(dataset).exists()):
+        if not (dataset in NAMED or exists(dataset)):
             if not is_called(cache, dataset, name):
                 raise unknown_dataset(dataset, data)
             return called, cache
@@ -563,7 +580,7 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
     _, cache = find_cache(dataset, data, name)
     if cache:
         return cache
-    if not (dataset in {*NAMED, *cached_in(data)} or Path(dataset).exists()):
+    if not (dataset in {*NAMED, *cached_in(data)} or exists(dataset)):
         raise unknown_dataset(dataset, data)
     folder = cache_folder(dataset, data, name)
     require_readable(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featurestack.base import DATA, NAMED
 from featurestack.base.errors import RequestError, closest, nearest
+from featurestack.base.files import is_file, is_folder
 from featurestack.base.shell import make_command, quoted
 from featurestack.base.table_files import READERS
 from featurestack.features_cache.feature_names import parse_set, refuse_unknown
@@ -20,27 +21,27 @@ RESERVED = (*NAMED, "folds", "events", "features", "audio")
 
 
 def is_cache(folder: Path) -> bool:
-    return (folder / INDEX).is_file()
+    return is_file(folder / INDEX)
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
     """`name` if given, else that of a NAMED dataset, a folder, a file or a cache."""
-    if name:
-        if Path(name).name != name or name.startswith("."):
-            raise RequestError(
-                f"NAME={name!r} becomes a folder's name: expected a word without"
-                " slashes or a leading dot"
-            )
-        return name
-    if dataset in (*NAMED, ""):  # '' means all datasets
-        return dataset
-    path = Path.cwd() / dataset
-    if path.name in ("", ".."):
-        path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
-    if path.name == "features" and is_cache(path):
-        return path.parent.name
-    is_table = path.suffix.lower() in READERS and path.is_file()
-    return path.stem if is_table else path.name
+    if not name:
+        if dataset in (*NAMED, ""):  # '' means all datasets
+            return dataset
+        path = Path.cwd() / dataset
+        if path.name in ("", ".."):
+            path = path.resolve()  # a link keeps its own name, unlike `.` and `..`
+        is_table = path.suffix.lower() in READERS and is_file(path)
+        name = path.stem if is_table else path.name
+        if name == "features" and is_cache(path):
+            name = path.parent.name
+    if Path(name).name != name or name.startswith(".") or "\0" in name:
+        raise RequestError(
+            f"NAME={name!r} becomes a folder's name: expected a word without slashes or"
+            " a leading dot"
+        )
+    return name
 
 
 def new_name(name: str) -> str:
@@ -97,7 +98,7 @@ def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
     names = [
         entry.name
         for entry in path.parent.glob("[!.]*")
-        if entry.is_dir() or entry.suffix.lower() in endings
+        if is_folder(entry) or entry.suffix.lower() in endings
     ]
     meant = closest(path.name, names, PATH_CUTOFF)
     return f"; did you mean {str(path.with_name(meant))!r}?" if meant else ""

@@ -158,6 +158,7 @@ def write_feature(
         dtype=dtype,
         sample_rate=cache.sample_rate,
         samples=cache.samples,
+        audio_channel=cache.audio_channel,
         parameters=parameters,
         **about,
     )

@@ -19,7 +19,7 @@ from typing import Any, Self
 import pandas as pd
 
 from featurestack.base import NAMED
-from featurestack.base.files import content_hash, hash_of, version_of
+from featurestack.base.files import content_hash, hash_of, is_folder, version_of
 from featurestack.features_cache.datasets import EXTERNAL
 
 THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
@@ -85,7 +85,7 @@ def place_of(dataset: Path | str) -> str:
     if dataset in NAMED:
         return str(dataset)
     path = Path(dataset)
-    whole = path.is_dir() or path.name in ("", "..")
+    whole = is_folder(path) or path.name in ("", "..")
     return str(path.resolve() if whole else path.parent.resolve() / path.name)
 
 

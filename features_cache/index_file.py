@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import DamagedFile, RequestError
-from featurestack.base.files import hash_of, replace_file, replaced
+from featurestack.base.files import hash_of, is_file, replace_file, replaced
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell_once
@@ -311,7 +311,7 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
             f"{folder / CHECKED} cannot be read ({error}): check the dataset again"
         )
         return None
-    here = any(Path(path).is_file() for path in clips["path"])
+    here = any(map(is_file, clips["path"]))
     same = (made, labels) == (CHECK_FORMAT, _labels_digest(clips))
     return findings if same and not (here and audio != _audio_digest(clips)) else None
 

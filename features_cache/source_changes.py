@@ -10,7 +10,7 @@ import pandas as pd
 
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
-from featurestack.base.files import content_hash, version_of
+from featurestack.base.files import content_hash, is_file, is_folder, version_of
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import read_table
 from featurestack.features_cache.clip_table import VERSION_COLUMNS
@@ -39,12 +39,12 @@ def source_changes(
     edited = []
     source = settings["source"]
     place = Path(source)
-    if source not in NAMED and place.is_file():
+    if source not in NAMED and is_file(place):
         with suppress(RequestError):  # `make features` names what is wrong in it
             new = len(read_table(place)) - len(clips)
             if not new and settings.get("table") not in (None, content_hash(place)):
                 edited = [f"{place.name} was edited"]
-    elif source not in NAMED and place.is_dir():
+    elif source not in NAMED and is_folder(place):
         new = new_files(place, set(files["path"]))
     counts = {
         "new": max(0, new),
@@ -91,7 +91,7 @@ def at_place(path: str, source: str, place: str) -> str:
     now. A file outside a table's folder may have been moved with it, or not.
     """
     before, now = Path(source), Path(place)
-    if now.is_file():
+    if is_file(now):
         before, now = before.parent, now.parent
     other = os.path.normpath(now / os.path.relpath(path, before))
     within = Path(path).is_relative_to(before)
@@ -104,10 +104,10 @@ def has_same_sounds(clips: pd.DataFrame, settings: Mapping[str, Any]) -> bool:
     They are read: equal names, sizes and times are no proof.
     """
     place = Path(settings["source"])
-    if settings.get("table", "") != (hash_or_blank(place) if place.is_file() else ""):
+    if settings.get("table", "") != (hash_or_blank(place) if is_file(place) else ""):
         return False
     files = clips[clips["path"] != ""].drop_duplicates("path")
-    if place.is_dir() and new_files(place, {*files["path"]}):
+    if is_folder(place) and new_files(place, {*files["path"]}):
         return False
     files = files[files["source_hash"] != ""]  # others could not be read then
     sizes = [version_of(path)[0] for path in files["path"]]

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from featurestack.base.options import (
+    CHANNEL,
+    DURATION,
+    RATE,
     SEED,
     DatasetOptions,
     ReportsOptions,
@@ -11,8 +14,6 @@ from featurestack.base.options import (
     option,
 )
 from featurestack.features_cache.feature_names import LARGE
-
-RATE = {"least": 100, "most": 1_000_000}  # Hz
 
 
 class SourceOptions(DatasetOptions, RunsOptions):
@@ -45,8 +46,13 @@ class SourceOptions(DatasetOptions, RunsOptions):
         "length of a clip in seconds; by default the cache's, else 5 for ESC-50's"
         " layout, else the longest clip's (at most 30); if more than a tenth would"
         " then be padding, the shortest length that keeps 95 % of the clips whole",
-        least=0.001,
-        most=3600,
+        **DURATION,
+    )
+    channel: int | None = option(
+        None,
+        "channel to read from files that have several: 1 is the first, 0 the mean of"
+        " all; by default the cache's, else 0",
+        **CHANNEL,
     )
     seed: int = option(0, "seed of drawn folds and alterations", **SEED)
 
@@ -123,3 +129,4 @@ class ShowOptions(DatasetOptions, ReportsOptions):
     duration: float = option(
         5.0, "seconds of a clip in the list of features", least=0.05, most=60
     )
+    channel: int = option(0, "channel of the file, 0 for the mean", **CHANNEL)

@@ -13,6 +13,7 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.results.run_folder import RunFolder
 from tests.golden.commands import done, inside
 from tests.noise import write_clips
+from tests.processes import forked, no_override
 from tests.refusal import refused
 
 MEL = "DATASET=birds FEATURES=mel MODEL=linear"
@@ -204,3 +205,50 @@ def test_odd_names_survive_every_table(tmp_path):
     run = RunFolder(tmp_path / "runs/odd/mel-ridge")
     assert {*run.predictions()["clip_id"]} == ids - {bad[4:-4]}
     assert run.classes == sorted(names)
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory):
+    """A cache and a run of sounds below the folder closed."""
+    folder = tmp_path_factory.mktemp("closed")
+    write_clips(folder / "closed/birds", "ant", "bee")
+    write_clips(folder / "field", "cow", clips=1)
+    with inside(folder):
+        done("features DATASET=closed/birds FEATURES='mel rms' JOBS=1")
+        done("train DATASET=closed/birds FEATURES=mel MODEL=ridge")
+    return folder
+
+
+@pytest.mark.parametrize("place", ["closed", "closed/birds"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "show",
+        "verify",
+        "train FEATURES=mel MODEL=ridge",
+        "analysis",
+        "runs",
+        "bundle RUN=last OUT=made.pt",
+        "predict RUN=birds/mel-ridge AUDIO=field",
+        "curve FEATURES=mel",
+    ],
+)
+def test_what_needs_no_sounds_needs_no_right_to_read_them(closed, place, words):
+    word, *given = words.split()
+    (closed / place).chmod(0)
+    try:
+        given = ["-m", "featurestack", word, "DATASET=closed/birds", *given]
+        ended = forked(*given, cwd=closed, before=no_override)
+    finally:
+        (closed / place).chmod(0o755)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_sounds_that_may_not_be_read_are_named(closed):
+    (closed / "closed/birds").chmod(0)
+    try:
+        words = ["-m", "featurestack", "features", "DATASET=closed/birds"]
+        ended = forked(*words, cwd=closed, before=no_override)
+    finally:
+        (closed / "closed/birds").chmod(0o755)
+    assert ended.returncode == 2 and "error: closed/birds may not" in ended.stderr

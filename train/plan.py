@@ -458,6 +458,7 @@ def facts_of_data(
         "classes": tuple(SoundClass(**entry) for entry in task.class_entries(table)),
         "sample_rate": cache.sample_rate,
         "duration": cache.duration,
+        "audio_channel": cache.audio_channel,
         "clip_seconds": clip_seconds(cache, filled),
         "cache_megabytes": cache.megabytes(features),
         "source": str(cache.folder.resolve()),

@@ -72,7 +72,10 @@ MOST_PAIRED = 9
 INNER_FOLDS = 4
 COMPARED_BY_CLASS = 5  # single features
 # what the run of an answer takes from the run of its set for later use
-SHARED = "dataset synthetic task seed folds classes sample_rate duration source clips"
+SHARED = (
+    "dataset synthetic task seed folds classes sample_rate duration audio_channel"
+    " source clips"
+)
 
 # the tested fold that a choice is for; None for the choice for later use
 Outer: TypeAlias = int | None

@@ -193,9 +193,7 @@ def is_held(path: Path, *, shared: bool = False) -> bool:
 
 def require_readable(folder: Path) -> None:
     """RequestError if this user may not see the files in a folder."""
-    # Path's is_dir raises below a folder that may not be read
-    is_folder = os.path.isdir(folder)  # noqa: PTH112
-    if is_folder and not os.access(folder, os.R_OK | os.X_OK):
+    if is_folder(folder) and not os.access(folder, os.R_OK | os.X_OK):
         raise RequestError(f"{folder} {CLOSED}")
 
 
@@ -210,9 +208,22 @@ def without_dots(path: Path) -> Path:
     return plain if plain.resolve() == path.resolve() else path
 
 
+# Path's methods raise PermissionError below a folder that may not be read.
+
+
 def is_file(path: str | Path) -> bool:
     """Whether a path is a file; False if a folder above may not be read."""
-    return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a path is a folder; False if a folder above may not be read."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is a path; False if a folder above may not be read."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def version_of(path: str | Path) -> tuple[int, int, int, int]:

@@ -38,7 +38,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(
             f"{dataset.name} is a cache of external features and has no audio to check"
         )
-    measures, fingerprints = measure_clips(table, dataset.sample_rate)
+    rate, channel = dataset.sample_rate, dataset.audio_channel
+    measures, fingerprints = measure_clips(table, rate, channel)
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
     tested = originals(table)

@@ -44,6 +44,7 @@ def extract(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     frame: float | None = None,
     jobs: int | None = None,
@@ -283,6 +284,7 @@ def check(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> bool:
@@ -321,6 +323,7 @@ def answer(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     features: str | Sequence[str] = "all",
     frame: float | None = None,

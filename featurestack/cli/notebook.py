@@ -37,6 +37,7 @@ def clips(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
+    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ The networks that features need are not in it.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +23,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.base import LOADED, registry
-from featurestack.base.errors import RequestError
+from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
-from featurestack.base.quantities import counted, size
+from featurestack.base.quantities import counted, listed, size
 from featurestack.base.shell import make_command
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.cache import find_cache
@@ -89,6 +90,7 @@ def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
     try:
         content = read_safely(file)
         version = content["format"]
+        stated, folds = content["config"], content["folds"]
     except (ValueError, LookupError, TypeError) as reason:
         raise RequestError(
             f"{file} is not a bundle that can be read safely ({reason}): {made}"
@@ -98,8 +100,24 @@ def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
         raise RequestError(
             f"{file} has a bundle format other than {BUNDLE_FORMAT}: {again}"
         )
-    config = as_dataclass(content["config"], RunConfig, str(file), again)
-    return config, content["folds"]
+    config = as_dataclass(stated, RunConfig, str(file), again)
+    require_folds(config, folds, file)
+    for fold in folds:
+        state = folds[fold] if isinstance(folds, dict) else None
+        if not (isinstance(state, dict) and {"network", "statistics"} <= state.keys()):
+            raise RequestError(f"{file} has no model of fold {fold}: {again}")
+    return config, folds
+
+
+def require_folds(config: RunConfig, folds: Any, file: Path) -> None:
+    """RequestError unless the folds of a file are some of its run's, each once."""
+    numbers = [*folds] if isinstance(folds, dict | list) else []
+    known = all(type(fold) is int and fold in config.folds for fold in numbers)
+    if not (numbers and known and len({*numbers}) == len(numbers)):
+        raise RequestError(
+            f"{file} has models of the folds {shortened(repr(numbers))}: expected some"
+            f" of {listed([*map(str, config.folds)])}; make it again from its run"
+        )
 
 
 class FoldModels:

@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -21,7 +22,9 @@ from numpy.typing import ArrayLike
 from featurestack.base import DATA, registry
 from featurestack.base.errors import RequestError, needed
 from featurestack.base.extras import MODELS
+from featurestack.base.files import is_file
 from featurestack.base.options import Auto
+from featurestack.base.quantities import counted
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide
@@ -119,12 +122,14 @@ class Model:
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
         limits = TrainedOptions(reject=reject, gate=gate)
+        self.how = {"device": device, "reject": reject, "gate": gate}
         run: Path | str | RunFolder = trained
         if not isinstance(trained, RunFolder):
             run = os.fspath(trained)
-            if not Path(run).is_file():
+            if not is_file(run):
                 run = select_one(folder, str(run), dataset, data=data)
         self.networks, self.run = networks_of(run, device)
+        self.trained = self.run or Path(str(run)).resolve()
         self.config = self.networks.config
         self.task = self.networks.task
         self.classes = self.networks.classes
@@ -139,6 +144,7 @@ class Model:
             defaults = dict.fromkeys(self.classes, DEFAULT_THRESHOLD)
         self.thresholds = {**defaults, **self.networks.thresholds}
         self.sample_rate = self.config.sample_rate
+        self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
         self.channels: list[tuple[Feature, StoredChannel]] = []
         for channel in self.config.channels:
@@ -161,6 +167,11 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.title})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """A copy in another process opens the run or the file again."""
+        limits = {"thresholds": self.thresholds, "audio_channel": self.audio_channel}
+        return partial(type(self), self.trained, **self.how), (), limits
+
     @classmethod
     def open(cls, options: TrainedOptions) -> Self:
         """The model that a command's options name, with their limits."""
@@ -178,6 +189,8 @@ class Model:
             model.thresholds = class_thresholds(
                 options.threshold, model.classes, model.thresholds
             )
+            if options.channel is not None:
+                model.audio_channel = options.channel
         return model
 
     @property
@@ -243,7 +256,7 @@ class Model:
             raise RequestError("predict takes samples; fs.predict_audio takes paths")
         rate = audio.checked_rate(sample_rate)
         several = "; predict takes one clip, predict_many a list of clips"
-        samples = audio.checked_samples(y, several)
+        samples = audio.checked_samples(y, self.audio_channel, several)
         seconds = len(samples) / rate
         if seconds > self.longest:
             raise RequestError(
@@ -353,7 +366,12 @@ def refuse_other_values(
     feature: Feature, trained: StoredChannel, sample_rate: int, samples: int
 ) -> None:
     """RequestError if the feature is not computed as the run was trained on it."""
-    frames = feature.shape(sample_rate, samples)[1]
+    rows, frames = feature.shape(sample_rate, samples)
+    if trained.row_range[1] >= rows:
+        raise RequestError(
+            f"the run reads row {trained.row_range[1]} of {trained.stored}, which has"
+            f" {counted(rows, 'row')}"
+        )
     unit = feature.frame_unit
     now = {**feature.recorded_facts, "frames": frames, "frame_unit": unit}
     was = {"frames": trained.frames, "frame_unit": trained.frame_unit}

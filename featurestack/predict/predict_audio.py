@@ -19,7 +19,7 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
-from featurestack.base.files import content_hash
+from featurestack.base.files import content_hash, is_file
 from featurestack.base.options import no_effect, part_of
 from featurestack.base.own_files import OwnFiles, own_file
 from featurestack.base.quantities import counted, duration, listed, percent
@@ -71,7 +71,7 @@ ENDINGS = (".csv", ".json")  # possible endings of OUT
 LIMITS = ("threshold", "gate", "reject")
 OF_SOUNDS = ("hop", "check", "next", *LIMITS)
 WITHOUT_EFFECT = {
-    "CHECKED=": ("audio", "run", "device", "threads", "out", *OF_SOUNDS),
+    "CHECKED=": ("audio", "channel", "run", "device", "threads", "out", *OF_SOUNDS),
     "DATASET= without AUDIO=": ("promise", *OF_SOUNDS),
     "AUDIO=": ("promise",),
 }
@@ -166,7 +166,7 @@ def predict_files(
             longer.append(file)
         rate = model.sample_rate
         # like the dataset's clips
-        place = model.samples, (start, end)
+        place = model.samples, (start, end), model.audio_channel
         y = audio.load_clip(file, rate, *place)
         yield key, y[: max(1, round(seconds * rate))]
 
@@ -264,7 +264,7 @@ def predict_recordings(
         last = max(0, int(seconds * rate) - samples)
         starts = [*range(0, last, max(1, round(hop * rate))), last]
         label = f"{file.name} ({duration(seconds)})"
-        recording = audio.Recording(file)
+        recording = audio.Recording(file, model.audio_channel)
         for first in progress(starts, label=label, unit="windows"):
             start, end = first / rate, min((first + samples) / rate, seconds)
             y = recording.window((start, end), rate)
@@ -431,7 +431,7 @@ def predict_audio(options: PredictOptions) -> int:
         raise RequestError(
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
-    if not Path(options.run).is_file():
+    if not is_file(options.run):
         place = "" if elsewhere else options.dataset, options.data
         dataset, _ = find_cache(*place, "" if elsewhere else options.name)
         run = select_one(options.runs, options.run, dataset, data=options.data)

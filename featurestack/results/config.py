@@ -13,7 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from featurestack.base.quantities import counted
+from featurestack.base.errors import shortened
+from featurestack.base.options import CHANNEL, DURATION, RATE
+from featurestack.base.quantities import counted, listed
+from featurestack.features_cache.clip_table import refuse_class_names
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
@@ -29,8 +33,18 @@ TRAIN_AGAIN = "train it again, which makes a new run, or remove its folder"
 # options that every run has: keys of run.json itself, and not of `training`
 OF_EVERY_RUN = ("features", "model", "task", "seed", "val")
 
+# bounds of what a file of another person may ask for
+MOST_ROWS = 1_000_000  # of a feature
+TEMPERATURE = {"least": 0.01, "most": 100.0}  # fitted ones are 0.2 to 5
+
 Plain = str | int | float | bool | None
 Epoch = Literal["last", "best"]
+
+
+def require_between(name: str, value: float, least: float, most: float) -> None:
+    """ValueError for a number out of bounds, as NaN is."""
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value:g}, expected {least:g} to {most:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +67,14 @@ class StoredChannel:
     frame_unit: str  # seconds, or what its columns are
     code_version: str = ""  # of the feature's code
 
+    def __post_init__(self) -> None:
+        if len(self.row_range) != 2:
+            raise ValueError(f"row_range is {shortened(repr(self.row_range))}")
+        first, last = self.row_range
+        require_between("row_range", last, 0, MOST_ROWS)
+        require_between("row_range", first, 0, last)
+        require_between("frames", self.frames, 1, RATE["most"] * DURATION["most"])
+
     @cached_property
     def channel(self) -> Channel:
         """The channel as a cache reads it, its rows always given."""
@@ -65,6 +87,8 @@ class StoredChannel:
 
     @cached_property
     def rows(self) -> int:
+        if len(self.row_range) != 2:
+            raise ValueError(f"row_range is {shortened(repr(self.row_range))}")
         first, last = self.row_range
         return last - first + 1
 
@@ -103,6 +127,11 @@ class Calibration:
     clips: int  # number of clips in the fit
     # class -> value; for several labels per clip
     thresholds: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        require_between("temperature", self.temperature, **TEMPERATURE)
+        for name, threshold in (self.thresholds or {}).items():
+            require_between(f"the threshold of {name}", threshold, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +173,8 @@ class RunConfig:
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
     source: str = ""  # folder of its cache
+    # the audio files' channel, counted from 1; 0 for the mean of all
+    audio_channel: int = 0
     exact: bool  # there is one solution, whatever the seed
     protocol: str  # in words
     hash: str  # hash of options, clips and feature values
@@ -188,6 +219,19 @@ class RunConfig:
         if self.training:
             shared = {name: getattr(self, name) for name in OF_EVERY_RUN}
             object.__setattr__(self, "training", replace(self.training, **shared))
+        if not self.dataset:
+            raise ValueError("dataset is empty")
+        dataset_name("", self.dataset)  # refuses what is no folder's name
+        require_between("sample_rate", self.sample_rate, 0, RATE["most"])
+        require_between("duration", self.duration, 0, DURATION["most"])
+        require_between("audio_channel", self.audio_channel, **CHANNEL)
+        if self.clip_seconds is not None:
+            require_between("clip_seconds", self.clip_seconds, 0, self.duration)
+        names = [each.name for each in self.classes]
+        for key, values in (("classes", names), ("folds", self.folds)):
+            if not values or len({*values}) < len(values):
+                raise ValueError(f"{key} is {listed([*map(str, values)]) or 'empty'}")
+        refuse_class_names(names)
 
     @property
     def data(self) -> dict[str, object]:

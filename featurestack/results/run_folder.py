@@ -393,7 +393,8 @@ def write_foreign(
 ) -> None:
     """Write what `RunFolder.foreign` reads, (K, K)."""
     table = pd.DataFrame(foreign.astype(int), pd.Index(classes, name="class"), classes)
-    replace_file(fold_folder / FOREIGN_FILE, table.to_csv(lineterminator="\n"))
+    text = csv_text(table.reset_index(allow_duplicates=True))
+    replace_file(fold_folder / FOREIGN_FILE, text)
 
 
 # ---- the folders below RUNS

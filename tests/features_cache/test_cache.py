@@ -54,6 +54,12 @@ def test_a_mask_with_an_index_is_put_in_the_order_of_the_clips(cache, values):
             cache["mine"][part]
 
 
+@pytest.mark.parametrize("rows", [2**63, CLIPS[:2], "clip1", np.array([99]), 1.5])
+def test_what_is_no_row_is_refused_in_a_sentence(cache, rows):
+    with refused("expected a number, a slice or a mask .* cache.read takes ids"):
+        cache["mine"][rows]
+
+
 def test_a_cache_is_read_while_the_caller_has_its_file_open_with_locks(cache, values):
     with h5py.File(cache.folder / "mine.h5"):
         assert np.array_equal(Cache(cache.folder).read("mine", CLIPS), values)

@@ -2,10 +2,12 @@
 refused.
 """
 
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,3 +97,33 @@ def test_a_run_on_brought_values_says_that_nothing_computes_them(trained_run):
     rewrite(run, sample_rate=0, duration=0.0, channels=(brought,))
     with refused("nothing here computes brought for new audio: it was brought"):
         Model(run)
+
+
+@cases("place", "value", "message")
+def test_bounds_of_a_bundle_are_checked(file, tmp_path, place, value, message):
+    """A key of the configuration, of the first channel, or of the calibration."""
+    content = torch.load(file, weights_only=True)
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    torch.save(content, tmp_path / "odd.pt")
+    with refused(f"odd.pt .*{message}"):
+        Model(tmp_path / "odd.pt")
+
+
+@pytest.mark.parametrize("folds", [{}, [1], {9: {}}, {"1": {}}, {1: {}}, 5, None])
+def test_folds_of_a_bundle_are_those_of_its_run(file, tmp_path, folds):
+    content = torch.load(file, weights_only=True) | {"folds": folds}
+    torch.save(content, tmp_path / "odd.pt")
+    with refused("odd.pt has (models of the folds|no model of fold)"):
+        Model(tmp_path / "odd.pt")
+
+
+def test_a_model_answers_in_another_process(sounds_run, file):
+    y = np.random.default_rng(0).normal(0, 0.1, 8000)
+    for trained in (file, sounds_run):
+        model = fs.Model(trained, reject=0.1)
+        copy = pickle.loads(pickle.dumps(model))
+        assert copy.predict(y, 16_000) == model.predict(y, 16_000)
+        assert copy.least_probability == 0.1

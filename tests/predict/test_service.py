@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 import featurestack as fs
 from featurestack.base.errors import RequestError
 from featurestack.predict.bundle import make_bundle
 from featurestack.predict.options import BundleOptions
 from featurestack.predict.predict_audio import predict_files
+from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound
 
 TONE = sound("tone", 7)
@@ -161,3 +163,11 @@ def test_a_bundle_a_folder_and_a_name_are_the_same_model(sounds_run, model, tmp_
     assert named.classes == [*CLASSES]
     assert named.config.features == sounds_run.config.features
     assert (named.sample_rate, named.seconds) == (RATE, 1.0)
+
+
+@pytest.mark.parametrize(
+    "samples", [[[0.1, 0.2], [0.3]], torch.zeros(8000, requires_grad=True)]
+)
+def test_samples_that_are_no_array_are_refused_in_a_sentence(model, samples):
+    with refused("the samples are no array .*: expected numbers"):
+        model.predict(samples, 8000)

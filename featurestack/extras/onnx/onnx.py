@@ -46,6 +46,7 @@ from featurestack.predict.bundle import (
     RunModel,
     Values,
     bundle_of_run,
+    require_folds,
 )
 from featurestack.results.config import RunConfig, content_of
 from featurestack.results.run_names import select_one
@@ -62,13 +63,14 @@ class ExportedModel(FoldModels):
         try:
             self.session = open_session(file.read_bytes())
             metadata = self.session.get_modelmeta().custom_metadata_map
-            content = json.loads(metadata[CONFIG])
+            content, folds = (json.loads(metadata[key]) for key in (CONFIG, "folds"))
         except Exception as error:  # onnxruntime's errors have no common class
             raise RequestError(
                 f"{file} is not an ONNX file of this project's runs ({one_line(error)})"
             ) from None
         config = as_dataclass(content, RunConfig, str(file), AGAIN)
-        super().__init__(config, json.loads(metadata["folds"]))
+        require_folds(config, folds, file)
+        super().__init__(config, folds)
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model.
