@@ -110,7 +110,13 @@ class Kernel(NamedTuple):
         for size in np.unique(sizes):  # all groups of a size at once
             clips = order[sizes[order] == size].reshape(-1, size)
             of_clips = columns.T[clips]
-            gram = of_clips @ of_clips.transpose(0, 2, 1)
+            transposed = of_clips.transpose(0, 2, 1)
+            if self.inputs is not None and size > len(columns):  # by the smaller matrix
+                rest = np.eye(len(columns)) - transposed @ of_clips
+                inner = np.linalg.solve(rest, transposed @ dual[clips])
+                errors[clips] = penalty * (dual[clips] + of_clips @ inner)
+                continue
+            gram = of_clips @ transposed
             if self.inputs is not None:
                 gram = (np.eye(size) - gram) / penalty
             errors[clips] = np.linalg.solve(gram, dual[clips])
