@@ -27,21 +27,14 @@ if TYPE_CHECKING:
 FOLDER = Path("models")  # below the current folder
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
-    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-    "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
 }
-MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
+MEGABYTES = {"resnet18": 47}
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # these runs differ in more than the weights: docs/explanation/accuracy.md
 GAIN = (
     "on mel of ESC-50 at 16 kHz ResNet-18 reaches 84.7 % with them (GRID=128x156,"
     " frames of 64 ms), and 64.5 % from scratch (GRID=64x108, frames of 23 ms)"
 )
-
-# torchvision's DenseNet file dates from a time when module names could contain dots:
-# denselayer1.norm.1.weight
-OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 def start_from(network: nn.Module, model: str, weights: str) -> None:
@@ -79,8 +72,7 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
         raise RequestError(
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
-    named = {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
-    return named, is_checkpoint
+    return dict(state), is_checkpoint
 
 
 def fill(

@@ -92,7 +92,7 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that is most like the word, whatever its case, or None: the first
     that begins with it, else one as similar as `cutoff` (difflib's, 0 to 1).
 
-    >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
+    >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "cnn4"])
     ('mel', 'resnet18')
     """
     by_folded = {name.casefold().lstrip("-"): name for name in known}

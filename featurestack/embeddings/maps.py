@@ -188,10 +188,10 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     import torch
     from torch import nn
 
-    from featurestack.train.models.cnn import ResNet, basic_block
+    from featurestack.train.models.cnn import ResNet
     from featurestack.train.pretrained import adapt, read_weights
 
-    network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=1, classes=1)
+    network = ResNet(channels=1, classes=1)
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
     state, _ = read_weights(path)

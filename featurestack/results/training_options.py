@@ -155,8 +155,7 @@ class Training(Options):
         "auto",
         "initial weights: none, imagenet (the model's file in models/, else a download"
         " of the published one), or a file, which may contain only some layers; auto"
-        " is imagenet for ResNets and DenseNet, and none for others or if the download"
-        " fails",
+        " is imagenet for resnet18, and none for others or if the download fails",
         label="",
     )
     device: str = of_networks(

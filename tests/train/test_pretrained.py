@@ -121,7 +121,7 @@ def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(
     (tmp_path / "weights.pth").write_bytes(b"no zip at all")
     for name, weights, message in (
         ("cnn4", tmp_path / "weights.pth", "read safely"),
-        ("resnet50", imagenet, "weights of another model"),
+        ("cnn8", imagenet, "weights of another model"),
     ):
         with refused(message):
             start_from(build(name, 3, 10, (128, 216)), name, str(weights))

@@ -289,37 +289,14 @@ def choose_model(name: str, channels: Sequence[StoredChannel]) -> Architecture:
 # ---- the project's models
 
 
-def resnet(
-    layers: int, blocks: tuple[int, int, int, int], *, bottlenecks: bool = False
-) -> None:
-    """Register the ResNet of so many layers, with so many `blocks` in each stage."""
+@model(kind="image", bounds=FUSION)
+def resnet18(
+    channels: int, classes: int, shape: Shape, *, fusion: str = "early"
+) -> nn.Module:
+    """ResNet of 18 layers; torchvision's weights load."""
+    from featurestack.train.models.cnn import ResNet
 
-    def build(
-        channels: int, classes: int, shape: Shape, *, fusion: str = "early"
-    ) -> nn.Module:
-        from featurestack.train.models.cnn import ResNet, basic_block, bottleneck
-
-        block, expansion = (bottleneck, 4) if bottlenecks else (basic_block, 1)
-        streams = fusion == "streams"
-        return ResNet(block, expansion, blocks, channels, classes, streams)
-
-    kind = " with bottlenecks" if bottlenecks else ""
-    build.__doc__ = f"ResNet of {layers} layers{kind}; torchvision's weights load."
-    build.__name__ = f"resnet{layers}"
-    model(kind="image", bounds=FUSION)(build)
-
-
-resnet(18, (2, 2, 2, 2))
-resnet(34, (3, 4, 6, 3))
-resnet(50, (3, 4, 6, 3), bottlenecks=True)
-
-
-@model(kind="image")
-def densenet121(channels: int, classes: int, shape: Shape) -> nn.Module:
-    """DenseNet of 121 layers; torchvision's weights load."""
-    from featurestack.train.models.cnn import DenseNet
-
-    return DenseNet((6, 12, 24, 16), channels, classes)
+    return ResNet(channels, classes, streams=fusion == "streams")
 
 
 @model(kind="image")

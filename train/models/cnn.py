@@ -1,21 +1,15 @@
 """Convolutional networks.
 
 There are two plain ones on feature maps, the baselines of many papers on environmental
-sounds, and one on the waveform. DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) and
-ResNet (He et al. 2016, arXiv:1512.03385) name modules as torchvision does, so that a
-state dict of its densenet121, resnet18, 34 or 50 loads key by key.
+sounds, and one on the waveform. ResNet-18 (He et al. 2016, arXiv:1512.03385) names its
+modules as torchvision does, so that a state dict of its resnet18 loads key by key.
 """
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional
-
-GROWTH = 32  # channels that each layer adds
-BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 
 
 def convolution(
@@ -127,69 +121,7 @@ class AclNet(nn.Module):
         return x.mean((2, 3))
 
 
-# ---- DenseNet, ResNet
-
-
-class _DenseBlock(nn.Module):
-    """`depth` layers that each see all before: inputs + depth * GROWTH channels."""
-
-    def __init__(self, inputs: int, depth: int) -> None:
-        super().__init__()
-        width = BOTTLENECK * GROWTH
-        for i in range(depth):
-            before = inputs + i * GROWTH
-            # (B, before, H, W) to the channels that it adds, (B, GROWTH, H, W)
-            layer = named(
-                norm1=nn.BatchNorm2d(before),
-                relu1=nn.ReLU(inplace=True),
-                conv1=nn.Conv2d(before, width, 1, bias=False),
-                norm2=nn.BatchNorm2d(width),
-                relu2=nn.ReLU(inplace=True),
-                conv2=nn.Conv2d(width, GROWTH, 3, padding=1, bias=False),
-            )
-            self.add_module(f"denselayer{i + 1}", layer)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for layer in self.children():
-            x = torch.cat([x, layer(x)], dim=1)
-        return x
-
-
-class DenseNet(nn.Module):
-    """Four dense blocks with transitions, then the mean and a linear layer."""
-
-    def __init__(self, depths: tuple[int, ...], channels: int, classes: int) -> None:
-        super().__init__()
-        self.features = named(
-            conv0=nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False),
-            norm0=nn.BatchNorm2d(64),
-            relu0=nn.ReLU(inplace=True),
-            pool0=nn.MaxPool2d(3, stride=2, padding=1),
-        )
-        width = 64
-        for i, depth in enumerate(depths, start=1):
-            self.features.add_module(f"denseblock{i}", _DenseBlock(width, depth))
-            width += depth * GROWTH
-            if i < len(depths):
-                transition = named(  # half the channels, half the height and width
-                    norm=nn.BatchNorm2d(width),
-                    relu=nn.ReLU(inplace=True),
-                    conv=nn.Conv2d(width, width // 2, 1, bias=False),
-                    pool=nn.AvgPool2d(2),
-                )
-                self.features.add_module(f"transition{i}", transition)
-                width //= 2
-        self.features.add_module(f"norm{len(depths) + 1}", nn.BatchNorm2d(width))
-        self.classifier = nn.Linear(width, classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.features(x)  # (B, 1024, H / 32, W / 32)
-        x = functional.relu(x)
-        x = functional.adaptive_avg_pool2d(x, 1)
-        return self.classifier(x.flatten(1))
-
-
-Block = Callable[[int, int, int], nn.Module]  # (input channels, width, stride) -> block
+# ---- ResNet
 
 
 class _Residual(nn.Sequential):
@@ -217,26 +149,6 @@ def basic_block(inputs: int, width: int, stride: int) -> _Residual:
     )
 
 
-def bottleneck(inputs: int, width: int, stride: int) -> _Residual:
-    """1x1, 3x3, 1x1 and a shortcut, to 4 * width channels.
-
-    The stride is in the 3x3, as in torchvision ("v1.5": +0.5 % top-1).
-    """
-    return _Residual(
-        OrderedDict(
-            conv1=nn.Conv2d(inputs, width, 1, bias=False),
-            bn1=nn.BatchNorm2d(width),
-            relu1=nn.ReLU(inplace=True),
-            conv2=nn.Conv2d(width, width, 3, stride, padding=1, bias=False),
-            bn2=nn.BatchNorm2d(width),
-            relu2=nn.ReLU(inplace=True),
-            conv3=nn.Conv2d(width, width * 4, 1, bias=False),
-            bn3=nn.BatchNorm2d(width * 4),
-            downsample=projection(inputs, width * 4, stride),
-        )
-    )
-
-
 def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """1x1 convolution and batch norm if the shape changes, else the identity."""
     if stride == 1 and inputs == outputs:
@@ -255,7 +167,7 @@ class StreamNorm(nn.BatchNorm2d):
 
 
 class ResNet(nn.Module):
-    """Four layers of blocks, each with half the size and twice the width of the one
+    """Four layers of two blocks, each with half the size and twice the width of the one
     before, then the mean and a linear layer.
 
     By `streams` each channel passes through the same convolutions as an image of its
@@ -263,21 +175,10 @@ class ResNet(nn.Module):
     Otherwise the first convolution adds up the channels.
     """
 
-    def __init__(
-        self,
-        block: Block,
-        expansion: int,
-        depths: tuple[int, int, int, int],
-        channels: int,
-        classes: int,
-        streams: bool = False,
-    ) -> None:
-        """A block gives `expansion` times as many channels as it is wide."""
-
-        def layer(inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
-            first = block(inputs, width, stride)
-            others = (block(width * expansion, width, 1) for _ in range(depth - 1))
-            return nn.Sequential(first, *others)
+    def __init__(self, channels: int, classes: int, streams: bool = False) -> None:
+        def layer(inputs: int, width: int, stride: int) -> nn.Sequential:
+            first = basic_block(inputs, width, stride)
+            return nn.Sequential(first, basic_block(width, width, 1))
 
         super().__init__()
         self.planes = 1 if streams else channels  # of an image
@@ -286,12 +187,12 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = layer(64, 64, depths[0], stride=1)
-        self.layer2 = layer(64 * expansion, 128, depths[1], stride=2)
-        self.layer3 = layer(128 * expansion, 256, depths[2], stride=2)
-        self.layer4 = layer(256 * expansion, 512, depths[3], stride=2)
+        self.layer1 = layer(64, 64, stride=1)
+        self.layer2 = layer(64, 128, stride=2)
+        self.layer3 = layer(128, 256, stride=2)
+        self.layer4 = layer(256, 512, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * expansion * images, classes)
+        self.fc = nn.Linear(512 * images, classes)
         for layer in [*self.modules()] if images > 1 else ():
             for name, norm in layer.named_children():
                 if isinstance(norm, nn.BatchNorm2d):
@@ -307,6 +208,6 @@ class ResNet(nn.Module):
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
-        x = self.layer4(x)  # (B, 512 * expansion, H / 32, W / 32)
+        x = self.layer4(x)  # (B, 512, H / 32, W / 32)
         x = self.avgpool(x)
         return self.fc(x.reshape(-1, self.fc.in_features))
