@@ -50,7 +50,7 @@ def course(options: CourseOptions) -> None:
             "data": options.data,
             "quiet": True,
         }
-        fs.extract("mel mfcc chroma", **where)
+        fs.extract(features="mel mfcc chroma", **where)
         for features in SETS:
             begun = spent()
             run = fs.fit(**where, runs=options.runs, features=features, **settings)

@@ -42,7 +42,7 @@ def service(options: ServiceOptions) -> None:
     rows = []
     where: dict[str, Any] = {"dataset": options.dataset, "data": options.data}
     with tempfile.TemporaryDirectory() as folder:
-        fs.extract(FEATURES.replace("+", " "), **where, quiet=True)
+        fs.extract(features=FEATURES.replace("+", " "), **where, quiet=True)
         for name in MODELS:
             given: dict[str, Any] = {
                 "features": FEATURES,

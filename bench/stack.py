@@ -47,7 +47,7 @@ def stack(options: StackOptions) -> None:
     where: dict[str, Any] = {"dataset": options.dataset, "data": options.data}
     where["quiet"] = True
     features = " ".join({name for own in options.features for name in own.split("+")})
-    fs.extract(f"{BASE} {features}", frame=options.frame, **where)
+    fs.extract(features=f"{BASE} {features}", frame=options.frame, **where)
     begins = "drawn" if options.weights == "none" else "first feature"
     words = f"WEIGHTS={options.weights} GRID={options.grid} EPOCHS={options.epochs}"
     words += f" SEED='{' '.join(map(str, options.seed))}'"

@@ -3,9 +3,9 @@
     import featurestack as fs
 
     fs.clips("my sounds")    # a table, one row per clip
-    fs.extract("mel mfcc", "my sounds")    # features, into the cache
+    fs.extract("my sounds", "mel mfcc")    # features, into the cache
     run = fs.fit(dataset="my sounds", features="mel+mfcc", model="texturenet")
-    fs.importance("mel mfcc", "my sounds")["features"]
+    fs.importance("my sounds", "mel mfcc")["features"]
     fs.report("my sounds").page    # an HTML file
     fs.predict_audio(run, ["new.wav"])    # classes of new audio
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service

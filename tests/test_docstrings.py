@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 def test_examples_give_what_they_say(name, folder, monkeypatch):
     if name in OF_SYNTH:
         monkeypatch.chdir(folder)
-        cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+        cache = fs.extract("synth", "rms zcr", jobs=1, quiet=True)
         fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
     module = importlib.import_module(f"featurestack.{name}")
     found = doctest.testmod(

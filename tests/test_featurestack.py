@@ -36,7 +36,7 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
     (tmp_path / "sounds" / "tone-1-0.wav").write_bytes(b"no sound")
     given = {"data": str(tmp_path / "data"), "name": "other", "jobs": 1}
     with pytest.warns(UserWarning, match=r"clips failed: .*failures\.csv") as said:
-        cache = fs.extract("rms", str(table), **given)
+        cache = fs.extract(str(table), "rms", **given)
     assert said[0].filename == __file__
     assert cache.readable(["rms"]).sum() == len(cache.clips) - 1
     with refused(r"1 clip of rms cannot be read \(tone-1-0: not audio"):
@@ -127,7 +127,7 @@ for _ in range(2):  # as a notebook's cell that is run again
         layer = nn.Linear(channels, classes)
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), layer)
 
-cache = fs.extract("samples rms", "sounds.csv", jobs=2)
+cache = fs.extract("sounds.csv", "samples rms", jobs=2)
 assert (cache.read("samples", cache.clips.clip_id[:2].to_list()) == 8).all()
 few = dict(epochs=1, batch=6, precision="fp32", threads=1, folds=(1, 2))
 run = fs.fit(dataset="sounds.csv", features="samples+rms", model="means", **few)
@@ -170,7 +170,7 @@ def cache_and_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shown")
     table = str(write_dataset(folder / "sounds"))
     places = {"data": str(folder / "data"), "quiet": True}
-    cache = fs.extract("rms zcr", table, jobs=1, **places)
+    cache = fs.extract(table, "rms zcr", jobs=1, **places)
     places["runs"] = folder / "runs"
     return cache, fs.fit(table, "rms+zcr", model="linear", **places)
 
@@ -276,7 +276,7 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     table = write_dataset(tmp_path / "sounds")
     place = {"data": str(tmp_path / "data"), "runs": str(tmp_path / "runs")}
     assert fs.check(str(table), data=place["data"], quiet=True) is True
-    fs.extract("rms", str(table), data=place["data"], jobs=1, quiet=True)
+    fs.extract(str(table), "rms", data=place["data"], jobs=1, quiet=True)
     assert capfd.readouterr() == ("", "")
     sounds = {"dataset": str(table), **place, "quiet": True}
     runs = fs.fit(features=["rms", "rms:0-0"], model="linear", **sounds)
@@ -291,3 +291,12 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
         fs.fit(features="zcr", **sounds)
     with pytest.raises(fs.RequestError, match=r"^FOLDS=9: expected some of"):
         fs.fit(features="rms", model="linear", folds=9, **sounds)
+
+
+@pytest.mark.parametrize("name", fs.__all__)
+def test_a_functions_first_argument_is_the_dataset(name):
+    function = getattr(fs, name)
+    if inspect.isfunction(function):
+        parameters = [*inspect.signature(function).parameters]
+        if {"dataset", "features"} <= {*parameters}:
+            assert parameters[0] == "dataset"

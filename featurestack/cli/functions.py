@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 @command
 @documented(FeaturesCommand)
 def extract(
-    features: str | Sequence[str] = "all",
     dataset: str = "esc50",
+    features: str | Sequence[str] = "all",
     data: Path | str = "data",
     *,
     runs: Path | str = "runs",
@@ -58,10 +58,10 @@ def extract(
 
     Parameters
     ----------
-    features : str, or list of str
-        Features separated by spaces, or `all` or `small`.
     dataset : str
         A name, a folder or a CSV.
+    features : str, or list of str
+        Features separated by spaces, or `all` or `small`.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def extract(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> cache = fs.extract("synth", "rms zcr", jobs=1, quiet=True)
     >>> {"rms", "zcr"} <= {*cache.features}
     True
     """
@@ -146,7 +146,7 @@ def fit(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> cache = fs.extract("synth", "rms zcr", jobs=1, quiet=True)
     >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
     >>> run.name, len(run.finished)
     ('rms+zcr-ridge', 5)

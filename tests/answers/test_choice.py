@@ -294,14 +294,14 @@ def test_no_difference_is_clear_if_nothing_is_better_than_chance(tmp_path):
     assert {*sets["verdict"]} == {"best", "no clear difference"}
     assert not (sets["difference_high"] < 0).any()
     given = {"dataset": str(tmp_path / "d" / "features"), "runs": tmp_path / "runs"}
-    measured = fs.importance("f0 f1", quiet=True, **given)["features"]
+    measured = fs.importance(features="f0 f1", quiet=True, **given)["features"]
     assert not measured["significant"].any() and not (measured["low"] > 0).any()
     assert not (measured["high"] < 0).any()
     runs = [
         execute(RunOptions(**given, features=f, model="ridge")) for f in ("f0", "f1")
     ]
     assert "clearly worse" not in set(fs.compare(runs).table["verdict"])
-    curve = fs.curve("f0 f1", quiet=True, **given)
+    curve = fs.curve(features="f0 f1", quiet=True, **given)
     assert {*curve["better"]} == {"no"}
 
 

@@ -36,12 +36,12 @@ def uneven(tmp_path_factory):
 def test_two_useful_features_of_uneven_classes_are_both_clear_and_in_their_order(
     uneven,
 ):
-    tables = fs.importance("f0 f1 f2", quiet=True, **uneven)
+    tables = fs.importance(features="f0 f1 f2", quiet=True, **uneven)
     alone = tables["features"].query("measure == 'by itself'").set_index("feature")
     assert alone["significant"].tolist() == [True, True, False]
     assert alone["score"]["f0"] > alone["score"]["f1"] > 0.65
     assert len(tables["smaller"])  # all features together are better than chance
-    curve = fs.curve("f0 f1", quiet=True, **uneven).query("part == 'all'")
+    curve = fs.curve(features="f0 f1", quiet=True, **uneven).query("part == 'all'")
     assert curve["better"].tolist() == ["yes", "yes"]
     assert curve["balanced_accuracy"].tolist() == pytest.approx(
         alone["score"][["f0", "f1"]].tolist()

@@ -119,14 +119,14 @@ sys.stdout = sys.stderr = None
 try:
     import featurestack as fs
     from featurestack.base import terminal
-    fs.extract("rms", dataset="clips", jobs=1)
+    fs.extract("clips", "rms", jobs=1)
     fs.fit(dataset="clips", features="rms", model="linear")
     terminal.QUIET_SECONDS = 0
     list(terminal.progress("abc", label="clips", unit="clips"))
     os.mkdir("gone")
     os.chdir("gone")
     os.rmdir("../gone")
-    fs.extract("rms")
+    fs.extract(features="rms")
 except Exception as last:
     os.write(error, f"{type(last).__name__}: {last}".encode())
 """

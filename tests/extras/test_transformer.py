@@ -55,7 +55,7 @@ def test_a_pipeline_is_cross_validated_by_group(tmp_path):
 def test_the_cache_gives_what_is_computed(tmp_path):
     easy_clips(tmp_path / "easy")
     given = {"dataset": str(tmp_path / "easy"), "data": tmp_path / "data"}
-    cache = fs.extract("mel rms", **given, quiet=True, jobs=1)
+    cache = fs.extract(features="mel rms", **given, quiet=True, jobs=1)
     files = cache.clips["path"][:3].tolist()
     stored = fs.Features("mel rms zcr", cache=cache.folder)
     rate = cache.sample_rate
@@ -76,7 +76,7 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     easy_clips(tmp_path / "easy")
     (tmp_path / "link").symlink_to(tmp_path / "easy")
     given = {"dataset": str(tmp_path / "link"), "data": tmp_path / "data"}
-    cache = fs.extract("rms", **given, frame=64, quiet=True, jobs=1)
+    cache = fs.extract(features="rms", **given, frame=64, quiet=True, jobs=1)
     files = [Path(file).resolve() for file in cache.clips["path"][:3]]
     of_cache = fs.Features("rms", cache=cache)
     linked = [tmp_path / "link" / ".." / file.relative_to(tmp_path) for file in files]
@@ -102,7 +102,7 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
 def test_features_of_a_file_that_changed_are_computed_anew(tmp_path):
     easy_clips(tmp_path / "easy")
     given = {"data": tmp_path / "data", "quiet": True, "jobs": 1}
-    cache = fs.extract("rms", tmp_path / "easy", **given)
+    cache = fs.extract(tmp_path / "easy", "rms", **given)
     file = cache.clips["path"][0]
     fs.write(fs.tone(440, seconds=2, sample_rate=RATE, amplitude=0), file)
     assert (fs.Features("rms", cache=cache).fit_transform([file]) == 0).all()
@@ -115,7 +115,7 @@ def test_a_new_file_is_read_as_the_cache_reads_its_own(tmp_path):
         file = tmp_path / "own" / name / "1.wav"
         soundfile.write(file, np.stack([sound, 0 * sound], axis=1), RATE)
     given = {"data": tmp_path / "data", "channel": 2, "quiet": True, "jobs": 1}
-    cache = fs.extract("rms", tmp_path / "own", **given)
+    cache = fs.extract(tmp_path / "own", "rms", **given)
     copy = tmp_path / "copy.wav"
     shutil.copy(file, copy)
     assert (fs.Features("rms", cache=cache).fit_transform([file, copy]) == 0).all()
@@ -134,7 +134,7 @@ def define(value):
 
 places = dict(data="data", quiet=True)
 define(1)
-cache = fs.extract("zc rms", "easy", jobs=1, **places)
+cache = fs.extract("easy", "zc rms", jobs=1, **places)
 paths = cache.clips.path[:2].tolist()
 asked = dict(dataset="easy", features="zc+rms", model="ridge", runs="runs")
 run = fs.fit(**asked, **places)
@@ -149,7 +149,7 @@ for use in (
         use()
     except fs.RequestError as error:
         print(error)
-fs.extract("zc", "easy", jobs=1, **places)
+fs.extract("easy", "zc", jobs=1, **places)
 again = fs.Features("zc", cache=cache).fit_transform(paths)
 print(fs.fit(**asked, **places).name, again)
 """
@@ -186,7 +186,7 @@ def test_files_have_their_own_rate_and_agree_on_it(tmp_path):
 def test_all_is_what_the_cache_has(tmp_path):
     easy_clips(tmp_path / "easy")
     given = {"data": tmp_path / "data", "quiet": True, "jobs": 1}
-    cache = fs.extract("rms zcr", tmp_path / "easy", **given)
+    cache = fs.extract(tmp_path / "easy", "rms zcr", **given)
     every = fs.Features("all", cache=cache).fit(cache.clips["path"])
     assert {name.split()[0] for name in every.get_feature_names_out()} == {"rms", "zcr"}
     with refused("cqt cannot exist here"):
@@ -201,7 +201,7 @@ def test_a_part_of_a_file_is_not_taken_for_the_file(tmp_path):
     text = "\n".join(["filename,label,start,end", *rows]) + "\n"
     (tmp_path / "parts.csv").write_text(text)
     given = {"data": tmp_path / "data", "quiet": True, "jobs": 1}
-    cache = fs.extract("rms", tmp_path / "parts.csv", **given)
+    cache = fs.extract(tmp_path / "parts.csv", "rms", **given)
     with refused("is only a part of it: give the samples of the clip"):
         fs.Features("rms", cache=cache).fit(cache.clips["path"])
 
@@ -232,7 +232,7 @@ def test_parameters_count_from_the_next_fit_on():
 def test_stored_clips_cost_one_read_a_feature(tmp_path, monkeypatch):
     easy_clips(tmp_path / "easy")
     given = {"data": tmp_path / "data", "quiet": True, "jobs": 1}
-    cache = fs.extract("rms zcr", tmp_path / "easy", **given)
+    cache = fs.extract(tmp_path / "easy", "rms zcr", **given)
     reads = []
     read = type(cache).read
     monkeypatch.setattr(
@@ -293,7 +293,7 @@ def test_features_of_another_version_or_an_unknown_name_are_refused(tmp_path):
     easy_clips(tmp_path / "easy")
     audio = tmp_path / "easy/bell/bell0-A.wav"
     given = {"data": tmp_path / "data", "quiet": True}
-    cache = fs.extract("rms", str(tmp_path / "easy"), jobs=1, **given)
+    cache = fs.extract(str(tmp_path / "easy"), "rms", jobs=1, **given)
     cached = fs.Features("rms", cache=cache.folder)
     saved = pickle.dumps(fs.Features("rms").fit([audio]))
     with newer_feature("rms"):
@@ -310,6 +310,6 @@ def test_another_place_of_a_caches_name_is_refused(tmp_path, monkeypatch):
     for site in ("siteA", "siteB"):
         write_clips(tmp_path / site / "audio", "ant", "bee")
     monkeypatch.chdir(tmp_path)
-    fs.extract("mel", "siteA/audio", jobs=1, quiet=True)
+    fs.extract("siteA/audio", "mel", jobs=1, quiet=True)
     with refused("siteA/audio, and .*siteB/audio has .* NAME=audio2"):
         fs.Features("mel", cache="siteB/audio").fit([fs.tone(440)])

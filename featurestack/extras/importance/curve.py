@@ -103,8 +103,8 @@ def make_curve(options: CurveOptions) -> None:
 @command
 @documented(CurveOptions)
 def curve(
-    features: str | Sequence[str] = "mel",
     dataset: str = "esc50",
+    features: str | Sequence[str] = "mel",
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",
@@ -127,7 +127,7 @@ def curve(
 
     Examples
     --------
-    >>> fs.curve("rms rms+zcr", "synth", quiet=True).columns[:3].tolist()
+    >>> fs.curve("synth", "rms rms+zcr", quiet=True).columns[:3].tolist()
     ['features', 'part', 'recordings']
     """
     return measure_curve(options_from(CurveOptions, locals()))

@@ -359,8 +359,8 @@ def importance_summary(measured: Importance) -> str:
 @command
 @documented(ImportanceOptions)
 def importance(
-    features: str | Sequence[str] = "mel mfcc chroma",
     dataset: str = "esc50",
+    features: str | Sequence[str] = "mel mfcc chroma",
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",
@@ -385,7 +385,7 @@ def importance(
 
     Examples
     --------
-    >>> tables = fs.importance("rms zcr", "synth", quiet=True)
+    >>> tables = fs.importance("synth", "rms zcr", quiet=True)
     >>> sorted(tables)
     ['classes', 'features', 'smaller']
     """

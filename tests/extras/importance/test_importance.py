@@ -350,6 +350,6 @@ def test_a_cache_of_another_version_is_refused(birds):
 def test_the_functions_take_a_cache_and_refuse_a_set_as_the_dataset(birds):
     with inside(birds):
         cache = fs.cache("birds")
-        assert "rms" in fs.curve("rms", cache, quiet=True)["features"].to_list()
+        assert "rms" in fs.curve(cache, "rms", quiet=True)["features"].to_list()
         with refused("'rms zcr' is a feature set: give it as FEATURES='rms zcr'"):
-            fs.importance("birds", "rms zcr")
+            fs.importance("rms zcr", "birds")
