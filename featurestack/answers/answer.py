@@ -124,8 +124,9 @@ def ask(options: AnswerOptions) -> _Question:
     kept = without_samples(options, asked.stored)
     pairs = zip(asked.stored, asked.features, strict=True)
     features = tuple(feature for spec, feature in pairs if spec in kept)
-    # the check, and then the answer, propose the field of the names
-    told = dataset.field.sentence if dataset.field else ""
+    # the check proposes the field of the names, unless it has been run already
+    unchecked = read_check(dataset.folder, dataset.table) is None
+    told = dataset.field.sentence if dataset.field and unchecked else ""
     notes = [note for note in asked.notes if note != told]
     asked = replace(asked, stored=tuple(kept), features=features, notes=notes)
     counts = missing(asked).todo.sum(axis=0)

@@ -12,7 +12,6 @@ import pandas as pd
 
 from featurestack.base import NAMED
 from featurestack.base.errors import NOT_WRITABLE, RequestError
-from featurestack.base.shell import quoted
 from featurestack.base.terminal import tell
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.clips import (
@@ -25,7 +24,7 @@ from featurestack.checks.ridge_findings import artefact_findings, price_findings
 from featurestack.features_cache.clip_table import classes_in, originals
 from featurestack.features_cache.index_file import write_check
 from featurestack.pipeline.datasets.load import Dataset, counts, load
-from featurestack.pipeline.datasets.name_fields import name_field, propose_group
+from featurestack.pipeline.datasets.name_fields import RECORDING, name_field
 from featurestack.pipeline.options import SourceOptions
 
 WHERE = "AUDIO_DIR= names the folder where a table's files are"
@@ -80,23 +79,12 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
 def name_findings(dataset: Dataset) -> list[Finding]:
     """Findings about recordings, speakers, sites or devices that names may contain."""
-    table = originals(dataset.table)
     field = dataset.field
-    if field:
-        kind, what, group = "field", field.sentence, field.group
-    elif (
-        table["group"].is_unique
-        and not dataset.groups
-        and (group := propose_group(table))
-    ):
-        kind = "group"
-        what = (
-            "every clip counts as a separate recording; if file names say otherwise,"
-            f" add {quoted(f'GROUP={group}')}"
-        )
-    else:
+    if not field:
         return []
-    return [Finding(kind, NOTE, what, [f"GROUP={group}"], about="file names")]
+    kind = "group" if field.where == RECORDING else "field"
+    names = [f"GROUP={field.group}"]
+    return [Finding(kind, NOTE, field.sentence, names, about="file names")]
 
 
 def same_classes(table: pd.DataFrame) -> Finding:

@@ -38,6 +38,7 @@ from featurestack.linear import ridge
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import Dataset
+from featurestack.pipeline.datasets.name_fields import RECORDING
 from featurestack.pipeline.features import resolve_feature
 
 ARTEFACT_HELP = "make them the same in all classes"
@@ -181,7 +182,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     groups, names = recordings, [unit]
     if field:
         unit = field.where
-        new = "source recordings" if unit == "source recording" else NEW_VALUES
+        new = plural(unit) if unit == RECORDING else NEW_VALUES
         groups = table["clip_id"].map(field.value_of)
         names = [unit, f"GROUP={field.group}"]
     if groups.nunique() < 2 or not targets_of(table).max(initial=0):

@@ -1,5 +1,5 @@
-"""Find fields of file names and columns of a table that may be speakers, sites or
-devices, and a GROUP= for names of takes.
+"""Propose one GROUP= where nobody states groups: takes of a source recording, else a
+field of file names, or a column of a table, that may be speakers, sites or devices.
 
 A field whose recurring values nearly all occur in several classes may be what new
 recordings differ in: a speaker who is both trained and tested makes the score too high.
@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from shlex import quote
+from string import ascii_lowercase
 
 import pandas as pd
 
@@ -46,7 +47,18 @@ MEASURE = re.compile(
     re.IGNORECASE,
 )
 
-# GROUP= for usual names of takes -> the share of clips, at least, that share a group:
+RECORDING = "source recording"
+# the number of a recording, perhaps after a word, and the take's letter or number:
+# `17367-A`, `dog-122104A`, `122104-1`
+NUMBERED = r"(?:\D*[-_ ])?[A-Za-z]{0,4}\d{3,}"
+LETTERS = ("[A-Z]", "[a-z]")
+TAKES = [
+    *(f"{mark}{take}" for mark in "-_ " for take in (*LETTERS, r"\d{1,2}")),
+    *LETTERS,
+]
+FIRST_TAKES = ("a", "0", "1")  # one of them is the commonest, in small letters
+IN_PATTERN = 0.9  # least share of names that fit a pattern of TAKES
+# GROUP= for other names of takes -> the share of clips, at least, that share a group:
 # 0.5 for patterns that also fit names of unrelated clips
 LETTERED = r"^\d+[-_](.+)[-_][A-Z](?:[-_]\d+)?$"  # fold-recording-take[-class]
 PATTERNS = {
@@ -61,7 +73,7 @@ PATTERNS = {
 class NameField:
     """A field whose values may be speakers, sites, devices or source recordings."""
 
-    where: str  # `field 2 of the names`, `column site` or `source recording`
+    where: str  # `field 2 of the names`, `column site` or RECORDING
     group: str  # the GROUP= that makes its values the groups
     value_of: "pd.Series[str]"  # of each clip id
     sentence: str = ""  # what a command says about it
@@ -72,9 +84,10 @@ class NameField:
 
 
 def name_field(table: pd.DataFrame) -> NameField | None:
-    """The field that may be speakers or sites; None if clips share groups. Columns come
-    before names, words before source recordings, these before numbers, more values
-    before fewer. If there are several fields, the sentence asks which one it is.
+    """The GROUP= that every command proposes; None if clips share groups. Columns come
+    before names; takes, of which letters and running numbers are the names, before
+    speakers, words before numbers, more values before fewer. If there are several
+    fields, the sentence asks which one it is.
     """
     if table.empty or not table["group"].is_unique:
         return None
@@ -86,19 +99,21 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     ]
     stems = stems_of(table)
     likely = [field for field in fields if may_be_source(field, table)]
-    if not likely:
+    pattern = "" if likely else pattern_of_takes(table)
+    if not (likely or pattern):
         likely = [each for each in fields_of_stems(stems) if may_be_source(each, table)]
         if not all(field.is_number for field in likely):  # then such numbers are takes
             likely = [field for field in likely if not counts_from_start(field)]
     likely.sort(key=lambda field: (field.is_number, -field.value_of.nunique()))
-    only_numbers = all(field.is_number for field in likely)
-    if only_numbers and propose_group(table) == LETTERED:
-        recordings = stems.str.extract(LETTERED)[0].fillna(stems)
+    other = "" if pattern else propose_group(table)
+    if not likely or (other == LETTERED and all(field.is_number for field in likely)):
+        pattern = pattern or other
+        if not pattern:
+            return None
+        recordings = stems.str.extract(pattern)[0].fillna(stems)
         takes_of = counted(recordings.nunique(), "source recording")
-        sentence = f"if files are takes of {takes_of}, add GROUP={quote(LETTERED)}"
-        return NameField("source recording", LETTERED, recordings, sentence)
-    if not likely:
-        return None
+        sentence = f"if files are takes of {takes_of}, add GROUP={quote(pattern)}"
+        return NameField(RECORDING, pattern, recordings, sentence)
     described = []
     for field in likely:
         names = [" ".join(name.split()) for name in sorted(field.value_of.unique())]
@@ -174,6 +189,8 @@ def may_be_source(field: NameField, table: pd.DataFrame) -> bool:
     recurs = len(shared) >= RECURRING * len(values) and commonest <= IN_NEARLY_ALL
     if few or not recurs or "" in names or all(map(MEASURE.fullmatch, names)):
         return False
+    if "".join(sorted({*map(str.lower, names)})) in ascii_lowercase[: len(names)]:
+        return False  # the letters of takes
     if field.is_number:
         by_chance = len(shared) < FEWEST_CLIPS * shared.nunique()
         repeated = each.duplicated().mean()
@@ -184,6 +201,25 @@ def may_be_source(field: NameField, table: pd.DataFrame) -> bool:
     return bool((shared.map(classes_of) > 1).mean() >= IN_SEVERAL)
 
 
+def pattern_of_takes(table: pd.DataFrame) -> str:
+    """A GROUP= for names of which nearly all end in one of TAKES, with recordings of
+    several takes and several recordings in each class; '' if there is none.
+    """
+    names = stems_of(table)
+    for ending in TAKES:
+        fitting = names[names.str.fullmatch(NUMBERED + ending)]
+        take = fitting.str.extract(r"([A-Za-z]|\d+)$")[0].str.lower().mode()
+        if len(fitting) < IN_PATTERN * len(names) or take[0] not in FIRST_TAKES:
+            continue
+        group = f"(.*){ending}"
+        recordings = names.str.extract(group)[0].fillna(names)
+        each = by_label(table.assign(recording=recordings.to_numpy()))
+        of_class = each.groupby("label")["recording"].nunique()
+        if recordings.duplicated().any() and of_class.min() > 1:
+            return group
+    return ""
+
+
 def propose_group(table: pd.DataFrame) -> str:
     """The first of PATTERNS that fits over half of the names and whose groups hold
     several clips, but less than a fifth of all, with three or more groups in each
@@ -192,6 +228,8 @@ def propose_group(table: pd.DataFrame) -> str:
     names = stems_of(table)
     for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
+        if all(MEASURE.fullmatch(SEPARATOR.split(name)[0]) for name in groups.dropna()):
+            continue  # parts of the data
         fits = groups.notna().mean() > 0.5
         sizes = groups.map(groups.value_counts())
         together = (sizes > 1).mean() > least

@@ -9,9 +9,11 @@ import uuid
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from featurestack.pipeline.datasets.name_fields import name_field
 from tests.cases import cases, data
+from tests.golden.commands import command, inside
 
 
 def clips(names, **columns):
@@ -198,3 +200,50 @@ def test_of_two_fields_both_are_named_and_the_user_is_asked():
         " speaker, site or device, add GROUP='_(.*)_' or GROUP='^([^_]+)'"
     )
     assert field.group == "_(.*)_"
+
+
+# recordings of the tutorial, each with its takes
+RECORDINGS = {
+    "dog": "100032:A 110389:A 144027:AB 172649:ABCDE 152007:ABCDE",
+    "rain": "17367:ABC 17742:A 21189:A 54505:A 60676:ABC",
+    "rooster": "26806:A 27724:A 34119:AB 40730:A 43382:A",
+}
+
+
+def names_of_takes(pattern):
+    """(name, class, recording) of each take in RECORDINGS, named by the pattern."""
+    for label, recordings in RECORDINGS.items():
+        for recording in recordings.split():
+            number, takes = recording.split(":")
+            for place, take in enumerate(takes):
+                spelt = {"A": take, "a": take.lower(), "n": place + 1, "z": place}
+                name = pattern.format(label=label, number=number, **spelt)
+                yield name, label, number
+
+
+@cases("pattern", "group")
+def test_takes_of_a_recording_are_proposed_and_never_their_letters(pattern, group):
+    names, labels, numbers = zip(*names_of_takes(pattern))
+    field = name_field(clips(list(names)).assign(label=labels))
+    assert (field.where, field.group) == ("source recording", group)
+    assert len({*zip(field.value_of, numbers)}) == len({*numbers})
+    assert f"takes of {len({*numbers})} source recordings" in field.sentence
+
+
+def test_recordings_of_one_take_each_are_not_proposed():
+    names = [f"{number}-A" for number in range(17367, 17407)]
+    assert name_field(clips(names).assign(label=["dog", "rain"] * 20)) is None
+
+
+def test_the_commands_and_functions_propose_the_same(tmp_path):
+    for name, label, _ in names_of_takes("{number}-{A}"):
+        noise = np.random.default_rng([*name.encode()]).standard_normal(800)
+        (tmp_path / "mine" / label).mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "mine" / label / f"{name}.wav", noise / 9, 8_000)
+    with inside(tmp_path):
+        for words in ("data", "features FEATURES='mel rms'", "check", "answer"):
+            answer = command(f"{words} DATASET=mine")
+            said = " ".join(f"{answer.out}{answer.err}".split())
+            assert "source recordings, add GROUP='(.*)-[A-Z]'" in said, answer
+            if words in ("check", "answer"):  # the price of what they propose
+                assert "% by source recording; " in said
