@@ -242,9 +242,9 @@ def data_facts(cache: Cache) -> dict[str, str]:
     stored = sum(file.stat().st_size for file in files if file.is_file())
     more = len(cache.clips) - len(clips)
     groups = plural(cache.groups or "source recording")
-    each = ""
-    if not cache.groups and clips["group"].is_unique:
-        each = ", each clip counted as one"
+    number = f"{clips['group'].nunique():,}"
+    if clips["group"].equals(clips["clip_id"]):
+        number = "not stated, each clip counted as its own recording"
     own = "" if cache.folds_csv.exists() else ", the dataset's own"
     of_recordings = ""
     if has_windows(clips):
@@ -253,7 +253,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     return {
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
         "Classes": str(len(classes_in(clips))),
-        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
+        groups[0].upper() + groups[1:]: number,
         "Folds": f"{clips['fold'].nunique()}{own}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
         + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),

@@ -115,6 +115,12 @@ class Findings:
         return len(self.main.shares) if self.main else 0
 
     @property
+    def grouped(self) -> bool:
+        """Whether somebody stated which clips come from one recording."""
+        run = self.best.run
+        return not np.array_equal(run.groups, run.clip_ids)
+
+    @property
     def group(self) -> str:
         return self.groups or "recording"
 

@@ -28,6 +28,7 @@ from featurestack.compare.significance import (
     TRAINING_VARIANCE,
     few_groups,
 )
+from featurestack.features_cache.clip_table import clips_of_recordings
 
 PERFECT = 0.9995  # a highest possible score below this is mentioned
 SEVERAL = 3  # configurations whose highest score is noticeably too high
@@ -160,8 +161,7 @@ def facts(f: Findings) -> dict[str, str]:
     if f.main is None:
         return {}
     main, run = f.main, f.best.run
-    clips = counted(len(run.clip_ids), "clip")
-    tested = f"{clips} of {counted(f.recordings, f.unit)}, {folds(f)}"
+    tested = f"{clips_of_recordings(run.clip_ids, run.groups, f.groups)}, {folds(f)}"
     if len(run.seeds) > 1:
         tested += f", mean of {len(run.seeds)} seeds"
     if run.config.synthetic:
@@ -285,8 +285,9 @@ def numbers(f: Findings) -> str:
         texts.append(f"± is the standard deviation over {folds(f)}.")
     texts.append(
         "The 95 % interval is Wilson’s with the standard error of"
-        f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
-        " variation between trainings."
+        f" a bootstrap over"
+        f" {counted(f.recordings, f.unit if f.grouped else 'clip')}; it does not"
+        " include the variation between trainings."
     )
     if f.is_answer:
         texts.append(
@@ -307,8 +308,12 @@ def numbers(f: Findings) -> str:
 
 def method(f: Findings) -> str:
     """The meaning of the numbers, the split, and chance."""
+    run = f.best.run
     known = "" if f.groups else ", as the dataset groups them,"
     apart = f"Clips of one {f.group}{known} are never in both training and test."
+    if not f.grouped:
+        clips = clips_of_recordings(run.clip_ids, run.groups)
+        apart = f"{clips}: clips of one recording may be in both training and test."
     return f"{numbers(f)} {apart} {chance(f)}"
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import DamagedFile, RequestError
+from featurestack.base.quantities import counted
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "train_only")
 # cells of train_only, in small letters, and what they mean
@@ -136,6 +137,19 @@ def with_own_groups(table: pd.DataFrame) -> pd.DataFrame:
             " its own if it was made of none"
         )
     return table.assign(group=table["group"].where(~blank, table["clip_id"]))
+
+
+def clips_of_recordings(
+    clip_ids: Iterable[object], groups: Iterable[object], unit: str = ""
+) -> str:
+    """`80 clips of 40 source recordings`, or if nobody stated what clips share, `80
+    clips, each counted as its own recording`. `unit` is the dataset's word for a group.
+    """
+    ids, names = [*map(str, clip_ids)], [*map(str, groups)]
+    clips = counted(len(ids), "clip")
+    if ids == names:
+        return f"{clips}, each counted as its own recording"
+    return f"{clips} of {counted(len({*names}), unit or 'source recording')}"
 
 
 def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:

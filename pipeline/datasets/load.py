@@ -30,6 +30,7 @@ from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
 from featurestack.features_cache.clip_table import (
     by_label,
     classes_in,
+    clips_of_recordings,
     complete,
     originals,
     refuse_class_names,
@@ -457,12 +458,10 @@ def summarise_dataset(options: SourceOptions) -> int:
 
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`."""
-    counted_columns = by_label(table)[["clip_id", "label", "fold", "group"]]
-    numbers = counted_columns.replace({"label": {"": None}}).nunique()
-    named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]
-    if len(table) and table["group"].is_unique:
-        named[-1] = "each clip counted as its own recording"
+    """`my sounds: 78 clips of 39 source recordings, 2 classes, 5 folds`."""
+    clips = clips_of_recordings(table["clip_id"], table["group"], dataset.groups)
+    columns = by_label(table)[["label", "fold"]].replace({"label": {"": None}})
+    named = [clips, *map(counted, columns.nunique(), ("class", "fold"))]
     made = " (synthetic)" if dataset.synthetic else ""
     return f"{dataset.name}{made}: {', '.join(named)}"
 

@@ -189,7 +189,7 @@ def test_clips_without_groups_count_as_one_recording_each(tmp_path):
     external.create_cache(tmp_path, table)
     external.write_feature(tmp_path, "mel", np.zeros((6, 4, 5)), ids)
     recordings = data_facts(Cache(tmp_path))["Source recordings"]
-    assert recordings == "6, each clip counted as one"
+    assert recordings == "not stated, each clip counted as its own recording"
 
 
 def test_windows_of_recordings_are_no_clips_of_their_own(tmp_path):

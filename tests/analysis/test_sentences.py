@@ -9,7 +9,7 @@ import pytest
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import Evidence, artefacts
 from featurestack.analysis.run_arrays import Problem
-from featurestack.analysis.sentences import facts, headline
+from featurestack.analysis.sentences import facts, headline, method
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ()}
@@ -86,3 +86,23 @@ def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():
     main = SimpleNamespace(best=SimpleNamespace(task=task))
     said = artefacts(Evidence(main, checked=[ARTEFACTS]))
     assert "predict the tags (macro AUROC 80.0 %, chance is 50.0 %)." in said
+
+
+@pytest.mark.parametrize("stated", ["all", "one pair", "none"])
+def test_source_recordings_are_stated_only_where_somebody_stated_them(tmp_path, stated):
+    clips = made_clips(40, 2)
+    groups = clips["group"].copy()
+    rows = {"all": [], "one pair": groups.index[2:], "none": groups.index}[stated]
+    groups[rows] = clips["clip_id"][rows]
+    runs = make_runs(tmp_path, clips.assign(group=groups), of_sets(mel=0.8, rms=0.6))
+    found = findings(runs)
+    number = {"all": 20, "one pair": 39, "none": 40}[stated]
+    if stated == "none":
+        alone = "40 clips, each counted as its own recording"
+        assert facts(found)["Tested"] == f"{alone}, 5 folds, synthetic"
+        assert alone in method(found) and "a bootstrap over 40 clips;" in method(found)
+        assert "source recording" not in method(found)
+    else:
+        tested = f"40 clips of {number} source recordings, 5 folds, synthetic"
+        assert facts(found)["Tested"] == tested
+        assert "never in both training and test" in method(found)

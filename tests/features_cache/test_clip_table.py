@@ -6,6 +6,7 @@ from featurestack.features_cache.clip_table import (
     CLIP_COLUMNS,
     WINDOW_COLUMNS,
     by_label,
+    clips_of_recordings,
     complete,
     has_tags,
     label_indicator,
@@ -61,3 +62,18 @@ def test_clips_that_cannot_be_trained_on_have_a_reason_and_a_way_out(changes, re
     given = {"start": 0.0, "end": 0.0, **changes}
     said = untrainable(table.assign(**given))
     assert said.startswith(reason) and bool(said) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("abc", "3 clips, each counted as its own recording"),
+        ("aac", "3 clips of 2 source recordings"),
+        ("xyz", "3 clips of 3 source recordings"),
+        ("xxx", "3 clips of 1 source recording"),
+    ],
+)
+def test_recordings_are_stated_only_where_they_are_known(groups, said):
+    assert clips_of_recordings("abc", groups) == said
+    of_speakers = said.replace("source recording", "speaker")
+    assert clips_of_recordings("abc", groups, "speaker") == of_speakers

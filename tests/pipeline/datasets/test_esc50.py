@@ -196,7 +196,9 @@ def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
     server("whole")
     options = SourceOptions(data=tmp_path / "data")
     assert summarise_dataset(options) == 0
-    assert "esc50: 20 clips, 2 classes, 5 folds" in capsys.readouterr().out
+    assert (
+        "esc50: 20 clips of 20 source recordings, 2 classes" in capsys.readouterr().out
+    )
     whole = dataset("esc50", tmp_path)
     part = dataset("esc10", tmp_path)
     assert part.name == "esc10"

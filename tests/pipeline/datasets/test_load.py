@@ -201,7 +201,7 @@ def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys
     assert summarise_dataset(given) == 1
     shown = capsys.readouterr().out
     # `check` and the report count alike
-    assert "my sounds: 4 clips, 2 classes, 2 folds, 3 source recordings\n" in shown
+    assert "my sounds: 4 clips of 3 source recordings, 2 classes, 2 folds\n" in shown
     assert "balance: 1 to 3 clips per class" in shown
     assert f"{folder / 'audio' / 'missing.wav'}: missing" in shown
 
