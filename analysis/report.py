@@ -20,6 +20,7 @@ from featurestack.base.shell import make_command, without
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.index_file import read_check
+from featurestack.results.dataset_folders import claim
 from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today
 
@@ -48,13 +49,15 @@ def build_report(job: ReportJob) -> Report:
         )
     own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
     own.require(PAGE, "REPORTS= or NAME=")
+    if job.identity:
+        claim(own, job.identity)
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
     runs = list(job.runs)
     unnamed = 0
     if job.of_chosen_runs:
-        every = find(job.runs_folder, job.dataset)
+        every = find(job.runs_folder, job.dataset, job.identity)
         unnamed = len(of_today(every, cache) if cache else every) - len(runs)
     elif cache:
         runs = of_today(runs, cache)
@@ -101,8 +104,8 @@ def next_command(report: Report) -> str:
     names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
     best = next(filter(None, names), "")
     if best and found.main and found.main.best.config.sample_rate:
-        run = job.runs_folder / found.main.best.dataset / best
-        return make_command("predict", "AUDIO=FILE", f"RUN={run}")
+        place = found.main.best.folders[0].path.with_name(best)
+        return make_command("predict", "AUDIO=FILE", f"RUN={place}")
     if found.runs or not report.features:
         return ""
     words = without(job.given, "RUN")

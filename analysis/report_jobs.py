@@ -4,7 +4,7 @@ each.
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from featurestack.base.terminal import status_of
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import ReportJob
+    from featurestack.features_cache.identity import Identity
     from featurestack.results.run_folder import RunFolder
 
 # Threads of these libraries spin while they wait.
@@ -77,22 +78,23 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
     stays. RequestError if there is nothing to report on, or if two runs of RUN have the
     same name.
     """
-    from featurestack.features_cache.cache import find_cache
-    from featurestack.features_cache.datasets import cached_in
+    from featurestack.features_cache.datasets import cache_folder, cached_in, is_cache
+    from featurestack.results.dataset_folders import by_dataset, named_dataset
     from featurestack.results.run_folder import find
 
-    name, cache = find_cache(options.dataset, options.data, options.name)
+    name, identity = named_dataset(options.dataset, options.data, options.name)
     if name:
         require_readable(options.runs / name)
     if options.run:
         from featurestack.results.run_names import select
 
         wanted = " ".join(shlex.quote(r) if " " in r else r for r in options.run)
-        folders = select(options.runs, wanted, name, data=options.data)
+        folders = select(options.runs, wanted, name, identity, data=options.data)
     else:
-        folders = find(options.runs, name)
+        folders = find(options.runs, name, identity)
     if name:
-        caches = {name: cache.folder} if cache else {}
+        folder = cache_folder(options.dataset or name, options.data, options.name)
+        caches = {name: folder} if is_cache(folder) else {}
     else:
         require_readable(options.data)
         caches = {
@@ -104,10 +106,14 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
         datasets |= caches.keys()
     if not datasets:
         raise nothing_to_report(options, name)
-    return [
-        job_of(options, dataset, folders, caches.get(dataset))
-        for dataset in sorted(datasets)
-    ]
+    made = []
+    for dataset in sorted(datasets):
+        runs = [run for run in folders if name or run.path.parent.name == dataset]
+        cache = caches.get(dataset)
+        for own, of_dataset in by_dataset(runs, cache):
+            made.append(job_of(options, dataset, of_dataset, cache, own))
+            cache = None  # of the first
+    return made
 
 
 def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
@@ -122,11 +128,12 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     if name and not (name in known or Path(options.dataset or name).exists()):
         return unknown_dataset(options.dataset or name, options.data, runs)
     first = "extract features of DATASET= first, then train"
+    of_dataset = f" of {options.dataset}" if options.dataset else ""
     if options.dataset:
         words = option_words(options, ("dataset", "name", "data"))
         first = f"first {make_command('features', *words)}, then train"
     return RequestError(
-        f"nothing to report on: {Path(options.runs, name)} holds no run and"
+        f"nothing to report on: {Path(options.runs, name)} holds no run{of_dataset} and"
         f" {options.data} no features of {name or 'any dataset'}: {first}"
     )
 
@@ -134,8 +141,9 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
 def job_of(
     options: AnalysisOptions,
     dataset: str,
-    folders: "Iterable[RunFolder]",
+    runs: "Sequence[RunFolder]",
     cache: Path | None,
+    identity: "Identity | None",
 ) -> "ReportJob":
     """The report on one dataset; RequestError if two runs have the same name.
 
@@ -145,26 +153,29 @@ def job_of(
     from featurestack.base.json_content import digest
     from featurestack.features_cache.cache import Cache
     from featurestack.features_cache.datasets import is_cache
+    from featurestack.results.dataset_folders import folder_of
     from featurestack.results.run_folder import find, folder_name
     from featurestack.results.run_names import with_seeds
 
-    given = options.dataset or options.name
-    runs = [run for run in folders if given or run.path.parent.name == dataset]
     names = sorted(run.name for run in runs)
     for name, following in pairwise(names):
         if name == following:
             raise RequestError(f"RUN= names two folders called {name}: rename one")
     folder = options.reports / dataset
+    if identity:
+        folder = folder_of(folder, identity, NO_DATA)
     if options.run:
         first, *rest = names
         more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
         folder /= folder_name("only", first, more, digest([first]))
-        runs = with_seeds(runs, find(options.runs, dataset))
+        runs = with_seeds(runs, find(options.runs, dataset, identity))
     refuse_users_folder(folder)
-    named, name = given or dataset, options.name
-    if cache and named not in NAMED and not is_cache(Path(named)):
+    named, name = options.dataset or options.name or dataset, options.name
+    if named not in NAMED and not is_cache(Path(named)):
         with suppress(RequestError):  # a damaged cache is reported later
-            source, own_name = Cache(cache).sounds
+            source, own_name = identity.place if identity else "", ""
+            if cache:
+                source, own_name = Cache(cache).sounds
             if source and Path(source).resolve() != Path(named).resolve():
                 named, name = source, own_name
     words = [f"DATASET={named}", *([f"NAME={name}"] if name else [])]
@@ -173,6 +184,7 @@ def job_of(
         dataset=dataset,
         runs=tuple(runs),
         cache=cache,
+        identity=identity,
         folder=folder,
         of_chosen_runs=bool(options.run),
         for_print=options.paper,

@@ -29,6 +29,7 @@ from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
 from featurestack.base.shell import load_words
 from featurestack.base.terminal import tell, tell_once
+from featurestack.features_cache.identity import pieces
 from featurestack.features_cache.index_file import FAILURES, has_failed
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
@@ -198,14 +199,14 @@ def begin_record(plan: Plan, network: nn.Module, compute: Compute) -> None:
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     """RequestError if the plan's WEIGHTS come from a fold of this project that was
-    trained on test clips of one of `folds`.
+    trained on test clips of one of `folds`, whatever their dataset is called.
 
-    A checkpoint names the fold that it left out, and the run.json above it names the
-    dataset; without that file the weights are refused. If clips or folds of the dataset
-    have changed since, the fold's number stands for other clips, and the weights are
-    refused for every fold.
+    A checkpoint names the fold that it left out, and the run.json above it has the
+    sounds of all folds; without that file the weights are refused. A sound in several
+    folds, such as a recording with windows, is no reason if the clips are the same and
+    lie in the same folds.
     """
-    weights, dataset = plan.training.weights, plan.path.parent.name
+    weights = plan.training.weights
     file = Path(weights).resolve()
     if weights == "imagenet":
         return
@@ -220,16 +221,20 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
             " run.json says which clips they were trained on: give"
             f" RUN/fold{left_out}/{file.name} there"
         )
-    tested = folds if run.dataset == dataset else []
-    if run.trained_config.clips == plan.config.clips:
-        tested = [fold for fold in folds if fold != left_out]
-    if tested:
-        raise RequestError(
-            f"WEIGHTS={weights}: {run.name} trained its fold {left_out} on all other"
-            f" folds of {dataset}, perhaps on clips that fold {tested[0]} tests: give"
-            f" weights from other clips, or FOLDS={left_out} if clips and folds"
-            " have not changed since"
-        )
+    config = run.trained_config
+    sounds_of = {int(fold): {*pieces(text)} for fold, text in config.sounds.items()}
+    seen = set().union(*(own for fold, own in sounds_of.items() if fold != left_out))
+    for fold in folds:
+        tested = {*pieces(plan.config.sounds[str(fold)])}
+        if config.clips == plan.config.clips and fold == left_out:
+            continue
+        if both := tested & seen:
+            raise RequestError(
+                f"WEIGHTS={weights}: {run.name} of {run.dataset} trained its fold"
+                f" {left_out} on {len(both)} of the {len(tested)} sounds that fold"
+                f" {fold} tests: give weights from other clips, or FOLDS= of folds"
+                " whose sounds it left out"
+            )
 
 
 def load_data(

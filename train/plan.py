@@ -43,6 +43,7 @@ from featurestack.features_cache.clip_table import (
 )
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
+from featurestack.features_cache.identity import sounds_of
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.results.config import (
     OF_EVERY_RUN,
@@ -461,9 +462,17 @@ def facts_of_data(
         "audio_channel": cache.audio_channel,
         "clip_seconds": clip_seconds(cache, filled),
         "cache_megabytes": cache.megabytes(features),
-        "source": str(cache.folder.resolve()),
+        "identity": str(replace(cache.identity, sounds=frozenset())),
+        "sounds": sounds_by_fold(cache, table),
         **data_digests(cache, stored, table),
     }
+
+
+def sounds_by_fold(cache: Cache, table: pd.DataFrame) -> dict[str, str]:
+    """`RunConfig.sounds` of these clips."""
+    sounds = sounds_of(cache.sources.loc[table.index])
+    by_fold = sounds.groupby(table["fold"]).unique()
+    return {str(fold): "".join(sorted(own)) for fold, own in by_fold.items()}
 
 
 def facts_of_model(

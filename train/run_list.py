@@ -12,7 +12,8 @@ from featurestack.base.own_files import RECORD, OwnFiles
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
-from featurestack.features_cache.cache import find_cache
+from featurestack.features_cache.identity import Identity
+from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import (
     RunFolder,
     adopt,
@@ -34,8 +35,9 @@ def list_runs(options: ListOptions) -> int:
     """The command `runs`: list the runs, the newest last, without those of the folds of
     an answer. Return 1 if a run cannot be read; it is named after the list.
     """
-    dataset, _ = find_cache(options.dataset, options.data, options.name)
-    runs = find(options.runs, dataset)
+    dataset = named_dataset(options.dataset, options.data, options.name)
+    name, _ = dataset
+    runs = find(options.runs, *dataset)
     other = of_other_data(runs, options.data)
     rows: dict[RunFolder, tuple[str, ...]] = {}
     problems = []
@@ -52,7 +54,7 @@ def list_runs(options: ListOptions) -> int:
         print(text_table([row[:columns] for row in listed], HEADER[:columns]))
         print(f"\n{make_command('remove', 'RUN=FOLDER')} deletes a run")
     elif not problems:
-        tell(f"no runs{dataset and f' of {dataset}'} in {options.runs}")
+        tell(f"no runs{name and f' of {name}'} in {options.runs}")
     if parts:
         every = counted(len(rows), "run")
         print(f"{len(listed)} of {every}; answers have {len(parts)} more, by fold")
@@ -84,29 +86,33 @@ def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
 # ---- remove
 
 
-def tables_called(name: str, runs: Path, dataset: str) -> list[Path]:
+def tables_called(
+    name: str, runs: Path, dataset: str, identity: Identity | None
+) -> list[Path]:
     """The folders of this name that a command wrote and that are no runs, importance
     and fits, of one dataset or of all; none for a path.
     """
     if not re.fullmatch(r"[^./][^/]*", name):
         return []
     folders = runs.glob(f"{glob.escape(dataset) or '*'}/{glob.escape(name)}")
-    return [
-        folder
-        for folder in folders
-        if (folder / RECORD).is_file() and not (folder / "run.json").exists()
-    ]
+    written = []
+    for folder in folders:
+        if (folder / RECORD).is_file() and not (folder / "run.json").exists():
+            owner = OwnFiles(folder).identity
+            if not (identity and owner) or identity.has_made(Identity.parse(owner)):
+                written.append(folder)
+    return written
 
 
 def remove_runs(options: RemoveOptions) -> int:
     """Count the files, ask, and delete them; return 1 if a script does not say yes."""
-    dataset, _ = find_cache(options.dataset, options.data, options.name)
+    dataset = named_dataset(options.dataset, options.data, options.name)
     runs: list[RunFolder] = []
     if options.old:
-        runs += of_other_data(find(options.runs, dataset), options.data)
-    folders = tables_called(options.run, options.runs, dataset)
+        runs += of_other_data(find(options.runs, *dataset), options.data)
+    folders = tables_called(options.run, options.runs, *dataset)
     if not folders and (options.run or not options.old):
-        runs += select(options.runs, options.run, dataset, data=options.data)
+        runs += select(options.runs, options.run, *dataset, data=options.data)
     folders += list(dict.fromkeys(run.path for run in runs))
     if not folders:
         print("no run was trained on data that have changed since")

@@ -14,6 +14,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.results.dataset_folders import claim_folder, named_dataset
 from featurestack.results.run_folder import (
     RECORD_LOCK,
     RunFolder,
@@ -88,10 +90,13 @@ class _Question:
     def name(self) -> str:
         return dataset_name(self.options.dataset, self.options.name)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The run folder of the answer."""
-        return self.options.runs / self.name / FOLDER
+        options = self.options
+        _, identity = named_dataset(options.dataset, options.data, options.name)
+        place = options.runs / self.name / FOLDER
+        return claim_folder(place, identity).folder if identity else place
 
 
 def ask(options: AnswerOptions) -> _Question:

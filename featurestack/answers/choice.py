@@ -32,6 +32,7 @@ from featurestack.answers.chosen import FILE, Choice, write_choice
 from featurestack.answers.fits import RIDGE, Fits, Part, fits_of, tested_by
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
+from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
 from featurestack.compare.ranking import ModelRanking
@@ -42,6 +43,7 @@ from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RUN_FORMAT, Plain, RunConfig
+from featurestack.results.dataset_folders import claim
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
@@ -74,7 +76,7 @@ COMPARED_BY_CLASS = 5  # single features
 # what the run of an answer takes from the run of its set for later use
 SHARED = (
     "dataset synthetic task seed folds classes sample_rate duration audio_channel"
-    " source clips"
+    " identity sounds clips"
 )
 
 # the tested fold that a choice is for; None for the choice for later use
@@ -275,6 +277,7 @@ def write_answer(
     later  the run of the set that is recommended for later use
     """
     claim_run(folder, runs, ("predictions.csv",), FILE)
+    claim(OwnFiles(folder), later.config.dataset_identity)
     # first: a kill in between leaves no run instead of one with another choice's folds
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():

@@ -197,6 +197,17 @@ def require_readable(folder: Path) -> None:
         raise RequestError(f"{folder} {CLOSED}")
 
 
+def require_writable(folder: Path) -> None:
+    """PermissionError if this user may not write in a folder, or not make it; asked
+    before long work whose result is written there.
+    """
+    place = folder.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
 def without_dots(path: Path) -> Path:
     """The absolute path without `..`. Links are kept, except a link directly before
     `..`.

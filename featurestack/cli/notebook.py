@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurestack.base import DATA
 from featurestack.base.errors import RequestError
 from featurestack.base.options import DatasetOptions
 from featurestack.base.terminal import tell_once
@@ -172,7 +171,7 @@ def predict_audio(
     ]
     model = trained if isinstance(trained, Model) else Model(trained)
     named = {str(path): path for path in paths}
-    tell_model(model, named, DATA)
+    tell_model(model, named)
     return predict_files(model, named).reset_index(names="file")
 
 

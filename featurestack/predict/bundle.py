@@ -29,11 +29,12 @@ from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, listed, size
 from featurestack.base.shell import make_command
 from featurestack.compare.metrics import Floats
-from featurestack.features_cache.cache import find_cache
+from featurestack.features_cache.identity import Identity
 from featurestack.linear.ridge import share_of_sure
 from featurestack.predict.options import BundleOptions
 from featurestack.results.calibration import scaled
 from featurestack.results.config import Compute, RunConfig, content_of
+from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.tasks import TASKS
@@ -80,8 +81,9 @@ def bundle_of_run(run: RunFolder) -> tuple[RunConfig, Folds]:
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = {e: each for e, each in config.calibration.items() if e == selection}
-    # a bundle is handed on: it does not say where its maker's cache lies
-    return replace(config, calibration=fitted, source=""), folds
+    # a bundle is handed on: it does not say where its maker's sounds lie
+    identity = str(Identity("", config.dataset_identity.content))
+    return replace(config, calibration=fitted, identity=identity), folds
 
 
 def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
@@ -206,8 +208,8 @@ def make_bundle(options: BundleOptions) -> Path:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
     from featurestack.embeddings.networks import networks_in
 
-    dataset, _ = find_cache(options.dataset, options.data, options.name)
-    run = select_one(options.runs, options.run, dataset, data=options.data)
+    dataset = named_dataset(options.dataset, options.data, options.name)
+    run = select_one(options.runs, options.run, *dataset, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
     record = own_file(file, RECORD, "OUT=")
     config, folds = bundle_of_run(run)

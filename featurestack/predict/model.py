@@ -28,7 +28,6 @@ from featurestack.base.quantities import counted
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide
-from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio
@@ -50,6 +49,7 @@ from featurestack.predict.options import (
     class_thresholds,
 )
 from featurestack.results.config import StoredChannel
+from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.tasks import names_of
@@ -127,7 +127,8 @@ class Model:
         if not isinstance(trained, RunFolder):
             run = os.fspath(trained)
             if not is_file(run):
-                run = select_one(folder, str(run), dataset, data=data)
+                of_dataset = named_dataset(dataset, Path(data))
+                run = select_one(folder, str(run), *of_dataset, data=data)
         self.networks, self.run = networks_of(run, device)
         self.trained = self.run or Path(str(run)).resolve()
         self.config = self.networks.config
@@ -176,14 +177,12 @@ class Model:
     def open(cls, options: TrainedOptions) -> Self:
         """The model that a command's options name, with their limits."""
         set_threads(options.threads)
+        trained: str | RunFolder = options.run
+        if not is_file(options.run):
+            dataset = named_dataset(options.dataset, options.data, options.name)
+            trained = select_one(options.runs, options.run, *dataset, data=options.data)
         model = cls(
-            options.run,
-            options.runs,
-            device=options.device,
-            reject=options.reject,
-            gate=options.gate,
-            dataset=find_cache(options.dataset, options.data, options.name)[0],
-            data=options.data,
+            trained, device=options.device, reject=options.reject, gate=options.gate
         )
         if isinstance(options, PredictOptions):
             model.thresholds = class_thresholds(

@@ -9,7 +9,6 @@ answers for a clip of the run's own dataset, which would flatter: a line says so
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,9 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
-from featurestack.base.files import content_hash, is_file
+from featurestack.base.files import is_file, require_writable
 from featurestack.base.options import no_effect, part_of
-from featurestack.base.own_files import OwnFiles, own_file
+from featurestack.base.own_files import NO_DATA, OwnFiles, Taken, own_file
 from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
@@ -33,19 +32,21 @@ from featurestack.compare.metrics import (
 )
 from featurestack.compare.scores import Predictions, suited
 from featurestack.features_cache.cache import (
-    Cache,
     cache_of,
-    find_cache,
     verify_cache,
 )
 from featurestack.features_cache.clip_table import (
     by_label,
-    has_windows,
     originals,
     spans,
 )
-from featurestack.features_cache.datasets import dataset_name, is_cache
-from featurestack.features_cache.index_file import read_index
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.identity import (
+    DIGITS,
+    Identity,
+    hashes_of,
+    of_files,
+)
 from featurestack.linear.ridge import SURE
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Info, Samples, Span
@@ -54,9 +55,14 @@ from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
 from featurestack.results.config import RunConfig
+from featurestack.results.dataset_folders import (
+    claim,
+    claim_folder,
+    folder_of,
+    named_dataset,
+)
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
-from featurestack.results.same_run import is_of_today, may_be_of
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -65,6 +71,7 @@ TIME_DIGITS = 6  # decimals of seconds: finer than a sample
 MUCH_LONGER = 1.01  # times a clip; a longer file is a recording
 NO_ANSWER = "no answer"
 SHOWN = 5  # classes of a file that are printed, the most probable first
+DIGITS_OF_RUN = 4  # of the hash of the run that predicted, in the name of its table
 RECORD = ".answers.json"  # names the files that `predict` wrote
 ENDINGS = (".csv", ".json")  # possible endings of OUT
 # options that have no effect on a request
@@ -80,41 +87,16 @@ WITHOUT_EFFECT = {
 # ---- files and recordings
 
 
-def trained_clips(
-    dataset: str, data: Path, files: Mapping[str, Path]
-) -> dict[str, str]:
-    """The files from which a dataset's cache has clips: key -> the clip's id, or the
-    recording's if clips are windows.
+def trained_on(config: RunConfig, files: Mapping[str, Path]) -> list[str]:
+    """The keys of the files whose content a run was trained on, whatever they and its
+    dataset are called.
     """
-    cache = data / dataset / "features"
-    if not is_cache(cache):
-        return {}
-    clips, _ = read_index(cache)
-    named = clips["group"] if has_windows(clips) else clips["clip_id"]
-    ids = dict(zip(clips["source_hash"], named))
-    sizes = {*clips["source_size"]}
-    trained = {}
-    for key, file in files.items():
-        with suppress(OSError):  # the prediction names files that cannot be read
-            if file.stat().st_size in sizes and (clip := ids.get(content_hash(file))):
-                trained[key] = clip
-    return trained
+    sounds = config.dataset_identity.sounds
+    hashes = zip(files, hashes_of(files.values())) if sounds else ()
+    return [key for key, content in hashes if content[:DIGITS] in sounds]
 
 
-def changed_since(config: RunConfig, data: Path) -> str:
-    """A sentence if a run's dataset has changed since the run was trained; else ''."""
-    cache = data / config.dataset / "features"
-    if not (is_cache(cache) and may_be_of(config, cache)):
-        return ""
-    if is_of_today(config, Cache(cache)):
-        return ""
-    return (
-        f"{config.dataset} has changed since the run was trained, perhaps on some of"
-        " these files"
-    )
-
-
-def tell_model(model: "Model", files: Mapping[str, Path], data: Path) -> None:
+def tell_model(model: "Model", files: Mapping[str, Path]) -> None:
     """Say which model answers, and which of the files it was trained on."""
     tell(f"predicted by {model.title}")
     if (share := model.networks.foreign) is not None:
@@ -122,15 +104,11 @@ def tell_model(model: "Model", files: Mapping[str, Path], data: Path) -> None:
             f"clips of a class that it was not trained on that get {100 * SURE:.0f} %"
             f" or more for one of its classes: {percent(share)} %"
         )
-    trained = trained_clips(model.config.dataset, data, files)
-    if changed := changed_since(model.config, data):
-        tell(changed)
-    elif trained:
-        name, clip = next(iter(trained.items()))
-        share = f"{len(trained)} of {counted(len(files), 'file')}"
+    if trained := trained_on(model.config, files):
+        number = f"{len(trained)} of {counted(len(files), 'file')}"
         tell(
-            f"the run was trained on {share} ({name} is {clip} of the dataset): expect"
-            " worse predictions for new audio"
+            f"the run was trained on {number} ({listed(trained)}): expect worse"
+            " predictions for new audio"
         )
 
 
@@ -290,13 +268,19 @@ def score_elsewhere(options: PredictOptions) -> int:
     if run is None:
         raise RequestError("DATASET= scores a run: give its name, not a file")
     other = load(part_of(options, SourceOptions))
-    table, remarks = labelled_clips(other, run, options.data)
+    table, remarks = labelled_clips(other, run)
     if options.out and options.out.suffix != ".csv":
         raise RequestError(f"OUT={options.out}: expected a file ending in .csv")
-    place = options.reports / other.name / "predictions"
-    file = options.out or place / f"{run.dataset}.{run.name}.csv"
-    record = OwnFiles(file.parent, RECORD)
-    record.require(file.name, "OUT=")
+    if options.out:
+        file = options.out
+    else:
+        files = [Path(path) for path in other.table["path"]]
+        place = options.reports / other.name / "predictions"
+        place = claim_folder(place, of_files(other.source, files), RECORD).folder
+        digits = run.config.hash[:DIGITS_OF_RUN]
+        file = place / f"{run.dataset}.{run.name}.{digits}.csv"
+    record = own_file(file, RECORD, "OUT=")
+    require_writable(file.parent)
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
     files, places = (
@@ -337,7 +321,7 @@ def score_elsewhere(options: PredictOptions) -> int:
 
 
 def labelled_clips(
-    other: Dataset, run: RunFolder, data: Path
+    other: Dataset, run: RunFolder
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The other dataset's clips whose labels are all classes of the run, without files
     that it was trained on; and what is left out.
@@ -356,11 +340,11 @@ def labelled_clips(
         )
     kept = table.assign(target=target)[counts]
     files = {path: Path(path) for path in kept["path"].unique()}
-    seen = kept["path"].isin(trained_clips(run.dataset, data, files))
-    if other.name == run.dataset or seen.all():
+    seen = kept["path"].isin(trained_on(run.config, files))
+    if seen.all():
         raise RequestError(
             f"{run.name} was trained on the files of {other.name}: give another dataset"
-            " as DATASET=, one of another name, or new audio as AUDIO="
+            " as DATASET=, or new audio as AUDIO="
         )
     remarks = []
     if unknown:
@@ -373,8 +357,6 @@ def labelled_clips(
             f"{counted(int(seen.sum()), 'clip')} left out: the run was trained on their"
             " files"
         )
-    if changed := changed_since(run.config, data):
-        remarks.append(changed)
     columns = ["clip_id", "group", "path", "start", "end", "target"]
     return kept.loc[~seen, columns], tuple(remarks)
 
@@ -382,11 +364,33 @@ def labelled_clips(
 # ---- the command
 
 
-def folder_of(options: PredictOptions, dataset: str) -> Path:
-    """The folder of a prediction's files: OUT, or that of OUT's file, or in REPORTS."""
-    if out := options.out:
-        return out.parent if out.suffix in ENDINGS else out
-    return options.reports / dataset / dataset_name(str(options.audio))
+def report_folder(
+    options: PredictOptions, model: "Model", files: Mapping[str, Path]
+) -> Path:
+    """The folder of a prediction's files, which then belongs to these recordings: OUT,
+    or one in REPORTS for the dataset of the model, of AUDIO's name. RequestError if OUT
+    has predictions of other recordings.
+    """
+    assert options.audio, "the caller predicts AUDIO"
+    recordings = of_files(options.audio, files.values())
+    if options.out:
+        out = options.out.parent if options.out.suffix in ENDINGS else options.out
+        require_writable(out)
+        try:
+            claim(OwnFiles(out, RECORD), recordings)
+        except Taken as other:
+            former = Identity.parse(other.identity).place
+            raise RequestError(
+                f"{out} has predictions of {former}: give another OUT="
+            ) from None
+        return out
+    config = model.config
+    place = options.reports / config.dataset
+    if config.identity:
+        place = folder_of(place, config.dataset_identity, NO_DATA)
+    place /= dataset_name(str(options.audio))
+    require_writable(place)
+    return claim_folder(place, recordings, RECORD).folder
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
@@ -432,9 +436,9 @@ def predict_audio(options: PredictOptions) -> int:
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
     if not is_file(options.run):
-        place = "" if elsewhere else options.dataset, options.data
-        dataset, _ = find_cache(*place, "" if elsewhere else options.name)
-        run = select_one(options.runs, options.run, dataset, data=options.data)
+        words = ("", "") if elsewhere else (options.dataset, options.name)
+        dataset = named_dataset(words[0], options.data, words[1])
+        run = select_one(options.runs, options.run, *dataset, data=options.data)
         class_thresholds(options.threshold, run.classes, {})
     if options.audio is None:
         return score_elsewhere(options)
@@ -465,11 +469,14 @@ def predict_clips(
     record = None
     if options.out and into_file:
         record = own_file(options.out, RECORD, "OUT=")
+        require_writable(options.out.parent)
     elif options.out and not (detecting or options.next):
         raise RequestError(
             f"OUT={options.out}: expected a file ending in .csv or .json"
         )
-    tell_model(model, files, options.data)
+    writes = detecting or options.next
+    folder = report_folder(options, model, files) if writes else Path()
+    tell_model(model, files)
     if hop or detecting:
         table = predict_recordings(model, named, hop or model.window)
     else:
@@ -478,9 +485,9 @@ def predict_clips(
         text = as_text(table, model.classes, options.out.suffix)
         record.write({options.out.name: text})
     if options.next and len(table):
-        object_at(OPTIONS["next"])(options, model, table)
+        object_at(OPTIONS["next"])(options, model, table, folder)
     if detecting:
-        object_at(OPTIONS["check"])(options, model, files, table)
+        object_at(OPTIONS["check"])(options, model, files, table, folder)
         return int(table["file"].nunique() < len(files))
     if len(table) and not options.next:
         show(table, model.classes, tags=model.task.multilabel)

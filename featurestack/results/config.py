@@ -19,6 +19,7 @@ from featurestack.base.quantities import counted, listed
 from featurestack.features_cache.clip_table import refuse_class_names
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.identity import Identity, pieces
 from featurestack.features_cache.row_statistics import (
     has_statistics,
     is_time,
@@ -172,7 +173,9 @@ class RunConfig:
     classes: tuple[SoundClass, ...]  # in the order of the network's outputs
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
-    source: str = ""  # folder of its cache
+    identity: str = ""  # of its dataset (features_cache/identity.py), in a line
+    # fold -> DIGITS of the hash of each of its sounds, with those only trained on
+    sounds: Mapping[str, str] = field(default_factory=dict)
     # the audio files' channel, counted from 1; 0 for the mean of all
     audio_channel: int = 0
     exact: bool  # there is one solution, whatever the seed
@@ -237,6 +240,12 @@ class RunConfig:
     def data(self) -> dict[str, object]:
         """The digests of the data that it belongs to, by their keys in its hash."""
         return {"cache": self.cache, "clips": self.clips}
+
+    @cached_property
+    def dataset_identity(self) -> Identity:
+        """The identity of its dataset, with all sounds."""
+        sounds = frozenset(pieces("".join(self.sounds.values())))
+        return replace(Identity.parse(self.identity), sounds=sounds)
 
     @property
     def options(self) -> Training:

@@ -36,10 +36,12 @@ from featurestack.base.json_content import HASH_DIGITS, damage_named, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text
+from featurestack.base.terminal import tell_once
 from featurestack.compare.metrics import are_probabilities, indicator, within_classes
 from featurestack.compare.scores import Estimate, Predictions, epoch_scores, suited
 from featurestack.compare.significance import TRAINING_VARIANCE
 from featurestack.features_cache.clip_table import WINDOW_COLUMNS
+from featurestack.features_cache.identity import Identity
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
 from featurestack.results.tasks import TASKS, Task
 
@@ -417,10 +419,38 @@ def folder_name(
     return f"{prefix}-{hash_}"
 
 
-def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
-    """The run folders below `runs`, of one dataset or of all, sorted by path."""
+def find(
+    runs: Path | str, dataset: str = "", identity: Identity | None = None
+) -> list[RunFolder]:
+    """The run folders below `runs`, of all datasets, or of those of one name, of which
+    runs of another identity are left out, and counted in a message.
+    """
     files = Path(runs).glob(f"{glob.escape(dataset) or '*'}/[!.]*/run.json")
-    return [RunFolder(file.parent) for file in sorted(files)]
+    found = [RunFolder(file.parent) for file in sorted(files)]
+    own = of_identity(found, identity) if identity else found
+    if others := [run for run in found if run not in own]:
+        place = others[0].config.dataset_identity.place or "elsewhere"
+        tell_once(
+            f"{counted(len(others), 'run')} in {Path(runs, dataset)} left out: another"
+            f" dataset's of this name, {place}"
+        )
+    return own
+
+
+def of_identity(runs: Iterable[RunFolder], identity: Identity) -> list[RunFolder]:
+    """The runs of a dataset, also those without an identity, and those that cannot be
+    read: whoever reads them names the damage.
+    """
+    kept = []
+    for run in runs:
+        try:
+            made = run.config.dataset_identity
+            own = not run.config.identity or identity.has_made(made)
+        except (RequestError, OSError):
+            own = True
+        if own:
+            kept.append(run)
+    return kept
 
 
 # The names of these files show which features were scored one by one on the same clips:

@@ -11,7 +11,13 @@ from featurestack.base.extras import MODELS
 from featurestack.base.files import is_file
 from featurestack.base.shell import quoted, unquoted
 from featurestack.base.terminal import tell_once
-from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
+from featurestack.features_cache.identity import Identity
+from featurestack.results.run_folder import (
+    PREDICTIONS_FILE,
+    RunFolder,
+    find,
+    of_identity,
+)
 from featurestack.results.same_run import of_other_data
 
 
@@ -19,6 +25,7 @@ def select(
     runs: Path | str,
     names: str,
     dataset: str = "",
+    identity: Identity | None = None,
     *,
     predicting: bool = False,
     data: Path | str = DATA,
@@ -26,13 +33,14 @@ def select(
     """The runs that the words of `names` name: each a name, a path, a unique prefix of
     a name, or `last`.
 
-    `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. `last` and prefixes choose among the runs of today's data in `data`, if
-    there are any. If `predicting`, they choose among runs with weights, which an answer
-    lacks.
+    With a dataset's name and identity they are runs of this dataset. `dataset/name`
+    distinguishes runs of the same name; a single name or path may hold blanks. `last`
+    and prefixes choose among the runs of today's data in `data`, if there are any. If
+    `predicting`, they choose among runs with weights, which an answer lacks.
     """
     runs_by_name = {
-        f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)
+        f"{run.path.parent.name}/{run.name}": run
+        for run in find(runs, dataset, identity)
     }
     able = {}
     if predicting:
@@ -52,15 +60,25 @@ def select(
             run = max(current, key=lambda run: (run.path / "run.json").stat().st_mtime)
         elif is_file(f"{word}/run.json"):
             run = RunFolder(Path(word))
+            if identity and not of_identity([run], identity):
+                owner = run.config.dataset_identity.place or "elsewhere"
+                raise RequestError(
+                    f"RUN={word} is a run of another dataset, {owner}: leave out"
+                    f" {quoted(f'DATASET={dataset}')}, or give a run of it"
+                )
         elif not runs_by_name:
             others = [folder.name for folder in Path(runs).glob("*/")]
-            if meant := closest(dataset, others) if dataset else None:
+            meant = closest(dataset, others) if dataset not in ("", *others) else None
+            if meant:
                 raise RequestError(
                     f"there are no runs of {dataset}; did you mean"
                     f" {quoted(f'DATASET={meant}')}?"
                 )
             place = Path(runs, dataset)
-            raise RequestError(f"RUN={word}: no run folder in {place}: train one first")
+            of_dataset = f" of {identity.place}" if identity else ""
+            raise RequestError(
+                f"RUN={word}: no run{of_dataset} in {place}: train one first"
+            )
         else:
             named = any(f"/{key}".endswith(f"/{word}") for key in runs_by_name)
             run = fitting(word, runs_by_name if named else able, data)
@@ -131,6 +149,7 @@ def select_one(
     runs: Path | str,
     name: str,
     dataset: str = "",
+    identity: Identity | None = None,
     *,
     predicting: bool = True,
     data: Path | str = DATA,
@@ -143,7 +162,7 @@ def select_one(
             reason = "there is no such file"
         raise RequestError(f"RUN={name}: {reason}")
     word = name if "'" in name else shlex.quote(name)  # one, also with blanks
-    chosen = select(runs, word, dataset, predicting=predicting, data=data)
+    chosen = select(runs, word, dataset, identity, predicting=predicting, data=data)
     if len(chosen) > 1:
         raise RequestError(f"RUN={name} names {len(chosen)} runs: name one")
     if name == "last":

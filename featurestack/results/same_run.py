@@ -23,7 +23,7 @@ from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import has_failed
 from featurestack.results.config import RunConfig
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, of_identity
 
 
 def digest_of_clips(table: pd.DataFrame) -> str:
@@ -104,8 +104,8 @@ def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
 
 
 def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder]:
-    """The runs of other data than those in the caches below `data` today. A run of
-    another cache that is there is none of them.
+    """The runs of other data than the caches of their datasets, below `data`, hold
+    today. A run of another dataset is none of them.
     """
     other = []
     for dataset in dict.fromkeys(run.path.parent.name for run in runs):
@@ -113,12 +113,8 @@ def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder
         folder = Path(data, dataset, "features")
         with suppress(RequestError):  # a damaged cache says nothing
             if is_cache(folder):
-                current = of_today(of_dataset, Cache(folder))
-                absent = [run for run in of_dataset if run not in current]
-                other += [run for run in absent if may_be_of(run.config, folder)]
+                cache = Cache(folder)
+                own = of_identity(of_dataset, cache.identity)
+                current = of_today(own, cache)
+                other += [run for run in own if run not in current]
     return other
-
-
-def may_be_of(config: RunConfig, folder: Path) -> bool:
-    """Whether a run was trained on this cache, or on one that is no longer there."""
-    return config.source == str(folder.resolve()) or not is_cache(Path(config.source))

@@ -37,13 +37,12 @@ def next_rows(folder, windows, **given):
     model = SimpleNamespace(
         classes=["cat", "dog"],
         window=1.0,
-        config=SimpleNamespace(dataset="pets"),
         task=SimpleNamespace(multilabel=False),
     )
     table = windows.assign(file=windows["file"].map(paths))
-    places = {"audio": folder / "field", "reports": folder / "reports"}
-    write_next(PredictOptions(**places, **given), model, table)
-    return pd.read_csv(folder / "reports/pets/field/next.csv", keep_default_na=False)
+    places = {"audio": folder / "field"}
+    write_next(PredictOptions(**places, **given), model, table, folder)
+    return pd.read_csv(folder / "next.csv", keep_default_na=False)
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_windows_in_next_do_not_overlap_and_alternate_between_recordings(
 
 def test_a_table_with_labels_is_not_replaced(tmp_path, windows):
     next_rows(tmp_path, windows, next=2)
-    file = tmp_path / "reports/pets/field/next.csv"
+    file = tmp_path / "next.csv"
     file.write_text(file.read_text().replace(",,", ",dog,"))
     with refused("was changed since, and is not replaced"):
         next_rows(tmp_path, windows, next=3)

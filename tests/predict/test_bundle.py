@@ -32,10 +32,11 @@ def file(sounds_run, tmp_path_factory):
     return made
 
 
-def test_a_bundle_does_not_say_where_its_makers_cache_lies(sounds_run, file):
-    source = sounds_run.config.source
-    assert Path(source).is_dir() and bundle.read_bundle(file)[0].source == ""
-    assert source.encode() not in file.read_bytes()
+def test_a_bundle_says_which_sounds_and_not_where_its_maker_has_them(sounds_run, file):
+    made, config = sounds_run.config.dataset_identity, bundle.read_bundle(file)[0]
+    assert Path(made.place).exists() and made.place.encode() not in file.read_bytes()
+    own = config.dataset_identity
+    assert (own.place, own.content, own.sounds) == ("", made.content, made.sounds)
 
 
 def test_what_is_no_model_is_refused_with_what_helps(sounds_run, file, tmp_path):

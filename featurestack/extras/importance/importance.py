@@ -34,7 +34,6 @@ from numpy.typing import NDArray
 
 from featurestack.answers import FitOptions
 from featurestack.base.json_content import digest, read_json
-from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, enumerated, percent, points
 from featurestack.base.terminal import progress, text_table
 from featurestack.cli.commands import command, documented
@@ -49,6 +48,7 @@ from featurestack.compare.significance import (
 )
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.results.config import Plain
+from featurestack.results.dataset_folders import claim_folder
 
 if TYPE_CHECKING:
     from featurestack.answers.fits import Fits
@@ -266,7 +266,7 @@ def measure_importance(options: FitOptions) -> Importance:
 
     features, fits = read_features(options, least=2)
     plan = fits.plan
-    own = OwnFiles(plan.path.with_name(FOLDER))
+    own = claim_folder(plan.path.with_name(FOLDER), plan.cache.identity)
     own.require(FILE, "RUNS=")
     scores = make_fits(features, fits)
     tables = {

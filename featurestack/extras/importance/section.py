@@ -28,6 +28,7 @@ from featurestack.extras.importance.importance import (
     measure_importance,
     read_importance,
 )
+from featurestack.results.dataset_folders import folder_of
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
@@ -45,6 +46,8 @@ def make_importance(options: ImportanceOptions) -> None:
 def importance(report: Report) -> Section | None:
     """The last call of `make importance`."""
     path = report.job.runs_folder / report.job.dataset / FOLDER
+    if report.job.identity:
+        path = folder_of(path, report.job.identity)
     if not (path / FILE).is_file():
         return None
     shown = read_importance(path)

@@ -25,7 +25,6 @@ from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.predict.options import PredictOptions
-from featurestack.predict.predict_audio import folder_of
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -59,11 +58,12 @@ def first_to_label(
     return order[np.lexsort(turns)]
 
 
-def write_next(options: PredictOptions, model: "Model", table: pd.DataFrame) -> None:
+def write_next(
+    options: PredictOptions, model: "Model", table: pd.DataFrame, folder: Path
+) -> None:
     """Write next.csv: NEXT of the files, or of the windows that do not overlap, with
     the paths that a dataset's table has.
     """
-    folder = folder_of(options, model.config.dataset)
     own = OwnFiles(folder, RECORD)
     own.require(NEXT, "OUT=")
     if "start" in table:

@@ -37,7 +37,6 @@ from featurestack.base.quantities import size
 from featurestack.base.shell import make_command
 from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.extras.onnx import ExportOptions
-from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
@@ -49,6 +48,7 @@ from featurestack.predict.bundle import (
     require_folds,
 )
 from featurestack.results.config import RunConfig, content_of
+from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_names import select_one
 from featurestack.train.network_input import Statistics, filled_frames
 
@@ -147,8 +147,8 @@ class ExportedRun(nn.Module):
 
 def export_run(options: ExportOptions) -> Path:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
-    dataset, _ = find_cache(options.dataset, options.data, options.name)
-    run = select_one(options.runs, options.run, dataset, data=options.data)
+    dataset = named_dataset(options.dataset, options.data, options.name)
+    run = select_one(options.runs, options.run, *dataset, data=options.data)
     file = options.out or Path(f"{run.name}.onnx")
     if file.suffix != ".onnx":
         raise RequestError(f"OUT={file}: expected a name that ends in .onnx")

@@ -45,7 +45,7 @@ from featurestack.compare.significance import (
 )
 from featurestack.pipeline import audio
 from featurestack.predict.options import PredictOptions, same_words
-from featurestack.predict.predict_audio import changed_since, trained_clips
+from featurestack.predict.predict_audio import trained_on
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -181,10 +181,9 @@ def facts_of(
         groups = model.run.predictions()["group"]
         trained = counted(groups.nunique(), "recording")
     above = int(every["predicted"].sum())
-    known = trained_clips(model.config.dataset, options.data, files)
     remarks = {
         "could not be read": sorted(files.keys() - seconds.keys()),
-        "not new, the model was trained on them": [*known],
+        "not new, the model was trained on them": trained_on(model.config, files),
     }
     recordings = f"{counted(len(seconds), 'recording')} in {options.audio}"
     recordings += f", {duration(sum(seconds.values()))}"
@@ -194,8 +193,6 @@ def facts_of(
     for remark, names in remarks.items():
         if names:
             recordings += f"; {remark}: {len(names)} of {len(files)} ({listed(names)})"
-    if changed := changed_since(model.config, options.data):
-        recordings += f"; {changed}"
     return f"""* **Question**: what share of the {unit}s in these recordings is right?
 * **Model**: {model.title}; trained on {trained} of {model.config.dataset}
 * **Recordings**: {recordings}

@@ -26,7 +26,6 @@ from featurestack.base.terminal import tell, text_table
 from featurestack.extras.recordings import DETECTED
 from featurestack.extras.recordings.check import write_check
 from featurestack.predict.options import PredictOptions, class_thresholds
-from featurestack.predict.predict_audio import folder_of
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -79,16 +78,15 @@ def write_detections(
     model: "Model",
     files: Mapping[str, Path],
     windows: pd.DataFrame,
+    folder: Path,
 ) -> None:
-    """Write the tables of detections in the windows of recordings to OUT, or to
-    <reports>/<dataset>/<AUDIO's name>, and the page of CHECK. Without THRESHOLD, CHECK
-    draws single windows.
+    """Write the tables of detections in the windows of recordings, and the page of
+    CHECK. Without THRESHOLD, CHECK draws single windows.
     """
     name_of = {str(path): name for name, path in files.items()}
     windows = windows.assign(file=windows["file"].map(name_of))
     usual = dict.fromkeys(model.classes, 0.5) | model.thresholds
     thresholds = class_thresholds(options.threshold, model.classes, usual)
-    folder = folder_of(options, model.config.dataset)
     merged = bool(options.threshold)
     every = candidates(windows, thresholds, merged=merged)
     if merged:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from featurestack.analysis.page import Report, Section
 from featurestack.base.errors import RequestError
+from featurestack.base.files import require_writable
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.options import Auto, report_line
 from featurestack.base.own_files import OwnFiles
@@ -33,8 +34,10 @@ from featurestack.compare.significance import few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
+from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline import audio
 from featurestack.results.calibration import scaled
+from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder, tested_run
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import require_trained_on
@@ -58,6 +61,7 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
     "5 % faster": "stretch(rate=1.05)",
     "1 s of silence in front": "delay(seconds=1)",
 }
+AGREES = 1e-3  # rounding may turn answers whose probabilities differ by less
 HALF = "at least half of the lead over chance"
 BATCH = 32  # clips
 
@@ -91,8 +95,8 @@ Changes = dict[str, Answers]
 
 def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     """The run, and the answers after every change; those that are there are kept."""
-    dataset, cache = find_cache(options.dataset, options.data, options.name)
-    run = select_one(options.runs, options.run, dataset, data=options.data)
+    dataset = named_dataset(options.dataset, options.data, options.name)
+    run = select_one(options.runs, options.run, *dataset, data=options.data)
     if run.task.multilabel:
         raise RequestError(
             f"{run.name} predicts several labels per clip, and stress needs one"
@@ -106,8 +110,15 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         lacking.remove(MP3)
     if not lacking:
         return run, changes
+    require_writable(run.path)
+    _, cache = find_cache(options.dataset, options.data, options.name)
     cache = cache or Cache(options.data / run.dataset / "features")
     require_trained_on(run, cache)
+    if edited := source_changes(cache.sources, cache.settings, cache.folds_csv):
+        raise RequestError(
+            f"{run.name} was trained on other sounds than {cache.sounds[0]} has now"
+            f" ({edited}): {cache.remedy(' '.join(run.config.cache))}, and train again"
+        )
     tested = run.scored()
     positions = cache.positions(tested["clip_id"].to_numpy())
     clips = cache.clips.iloc[positions][["clip_id", "path", "start", "end"]]
@@ -122,9 +133,28 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} versions{kept}")
     for name in progress(lacking, label="stress", unit="changes"):
         changes[name] = answers(model, clips, CHANGES[name])
+        if name == UNCHANGED:
+            changes[name] = as_tested(run, changes[name])
         content = Stress(hash_of_run(run), changes)
         own.write({FILE: json.dumps(asdict(content)) + "\n"})
     return run, changes
+
+
+def as_tested(run: RunFolder, unchanged: Answers) -> Answers:
+    """The answers without a change, right where the run's own predictions are;
+    RequestError if they differ by more than rounding.
+    """
+    probabilities, target = run.answers()
+    tested = probabilities.argmax(axis=1) == target
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    other = (tested != np.array(unchanged.right)) & (first - second > AGREES)
+    if number := int(other.sum()):
+        raise RequestError(
+            f"{run.name} answers {counted(number, 'clip')} otherwise than when it was"
+            " trained, although nothing was changed: their sounds, or what decodes"
+            " them, are other ones; extract their features and train again"
+        )
+    return replace(unchanged, right=tuple(tested.tolist()))
 
 
 def hash_of_run(run: RunFolder) -> str:
