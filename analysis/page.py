@@ -91,6 +91,7 @@ class Section:
     # rows of a chart that replaces the first screen's own: name, score, verdict (hollow
     # if unclear) and run ('' for none)
     chart: Sequence[tuple[str, Estimate, str, str]] = ()
+    chart_title: str = ""
 
 
 @dataclass(eq=False)

@@ -33,7 +33,6 @@ CLASS_COLUMNS = (
     ("f1", "F1", "decimals"),
     ("support", "Clips", "number"),
 )
-MOST_ERRORS = 10  # of each class and kind, of several labels
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "padding", "val"
@@ -214,8 +213,8 @@ def common_mistake(run: Run) -> dict[str, Any] | None:
 
 
 def error_table(run: Run) -> pd.DataFrame:
-    """The surest errors of each class: class, kind (missed | false positive), clip_id,
-    labels, probability.
+    """The errors of each class, the surest of a kind first: class, kind (missed | false
+    positive), clip_id, labels, probability.
 
     Probabilities are means over the seeds. A class is predicted if more than half of
     the seeds predict it.
@@ -236,8 +235,7 @@ def error_table(run: Run) -> pd.DataFrame:
     )
     # the surest first: the least probable label, the most probable other class
     surest = np.lexsort((np.where(extra, -probability, probability), extra, column))
-    by_kind = table.iloc[surest].groupby(["class", "kind"], sort=False)
-    return by_kind.head(MOST_ERRORS).reset_index(drop=True)
+    return table.iloc[surest].reset_index(drop=True)
 
 
 # ---- ablations: the effect of more features

@@ -4,7 +4,7 @@ Each function makes one section, with its tables and the values of its template,
 if the page has no such section. `add_sections` then draws the sections' figures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ from featurestack.base.quantities import count, counted, duration, percent, plur
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
+from featurestack.compare.scores import Estimate
 from featurestack.linear.ridge import SURE, share_of_sure
 from featurestack.results.run_folder import FOREIGN_FILE
 
@@ -56,6 +57,7 @@ COSTS = (
 # a group with fewer clips says little, so the page folds it away
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
+MOST_ERRORS = 10  # shown of each class and kind, of several labels
 SETS_IN_CLASSES = 6  # columns of the table of classes
 
 
@@ -70,10 +72,13 @@ def first_screen(report: Report) -> Section:
     if not found.main:
         return Section("first_screen", "", values=values)
     best = found.best.run
-    charts = (section.chart for section in report.sections if section.chart)
-    chart = next(charts, None) or [
+    chart: Sequence[tuple[str, Estimate, str, str]] = [
         (own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
+    title = f"{found.main.metric.heading} by feature set, %"
+    for section in report.sections:
+        if section.chart:
+            chart, title = section.chart, section.chart_title
     chart = sorted(chart, key=lambda bar: -bar[1].value)
     ends = [(score.value, score.low, score.high) for _, score, *_ in chart]
     if not is_far(found.main.chance, np.nanmin(ends), np.nanmax(ends)):
@@ -81,7 +86,7 @@ def first_screen(report: Report) -> Section:
     tens = 10 * np.array(ends)
     low, high = int(np.floor(np.nanmin(tens))), int(np.ceil(np.nanmax(tens)))
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
-    values |= {"chart": chart, "ticks": ticks}
+    values |= {"chart": chart, "chart_title": title, "ticks": ticks}
     if not best.metric.multilabel:
         matrix = confusion_by_category(best)
         browser = next(
@@ -214,7 +219,9 @@ def errors_of_tags(report: Report) -> Section:
     """The clips on which the best run errs most, with their audio."""
     best = report.found.runs[0]
     table = error_table(best)
-    clips = [*dict.fromkeys(table["clip_id"])]
+    by_kind = table.groupby(["class", "kind"], sort=False)
+    shown = by_kind.head(MOST_ERRORS)
+    clips = [*dict.fromkeys(shown["clip_id"])]
     audio = {}
     if report.cache:
         audio = clip_audio(report.cache, clips, clips, report.job.folder)
@@ -222,7 +229,7 @@ def errors_of_tags(report: Report) -> Section:
         "tag_errors",
         "Errors",
         tables={f"{best.name}.errors": table},
-        values={"audio": audio, "errors": table},
+        values={"audio": audio, "errors": table, "most": MOST_ERRORS},
     )
 
 
@@ -312,10 +319,12 @@ def add_sections(report: Report) -> None:
     for name, (place, files) in SUBJECTS.items():
         if files and any(any(folder.glob(files)) for folder in folders):
             try:
-                made.append(object_at(place)(report))
+                section = object_at(place)(report)
             except RequestError as error:  # its file is damaged
                 problem = Problem(name, str(error), "damaged")
-                made.append(Section("", "", problems=[problem]))
+                section = Section("", "", problems=[problem])
+            # what chose the features comes first
+            made.insert(0 if name == "answer" else len(made), section)
     made.append(data(report))
     if found.main:
         made.append(Section("method", "Method"))

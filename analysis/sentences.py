@@ -246,6 +246,9 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
     """How many of the wrongly predicted clips have their audio in the page."""
     embedded = sum(audio.get(clip, "").startswith("data:") for clip in wrong)
+    if embedded == len(wrong):
+        clips = counted(embedded, "clip")
+        return f"The page contains the audio of all {clips} that some run got wrong."
     return (
         f"The page contains the audio of {embedded:,} of the {len(wrong):,} clips that"
         " some run predicted wrongly; the others play only where the page was made."

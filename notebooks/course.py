@@ -31,8 +31,8 @@ os.chdir(FOLDER)
 sys.path.append(str(HERE))  # this module's own folder
 plt.style.use(STYLE)  # one style for the report's figures and the notebooks
 __all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "beside", "check"]
-__all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "np", "pd", "plt"]
-__all__ += ["reveal", "sounds_of"]
+__all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "legend_beside"]
+__all__ += ["np", "pd", "plt", "reveal", "sounds_of"]
 
 
 class NotYet(AssertionError):
@@ -229,6 +229,11 @@ def beside(found: dict[str, float]) -> pd.DataFrame:
 
 
 # ---- Pictures
+
+
+def legend_beside(ax: Any, **given: Any) -> None:
+    """A legend to the right of what is drawn."""
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), **given)
 
 
 def draw_stack(x: Any, names: list[str]) -> None:

@@ -17,7 +17,7 @@ kinds of colour blindness.
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -163,11 +163,6 @@ def figure(
     return enter
 
 
-def row_height(of: str, base: float, step: float) -> Callable[..., float]:
-    """A `height`: `base`, plus `step` for each item of data[of]."""
-    return lambda **data: base + step * len(data[of])
-
-
 def is_narrow(ax: Axes) -> bool:
     """Whether the figure is drawn for a column of a paper."""
     return ax.figure.bbox.width / ax.figure.dpi < NARROW
@@ -208,6 +203,24 @@ def shorten(text: str, longest: int = 28) -> str:
     at_end = longest // 2
     at_beginning = longest - at_end - 1
     return f"{text[:at_beginning]}…{text[-at_end:]}"
+
+
+def shortened(texts: Iterable[str], longest: int = 28) -> list[str]:
+    """The texts, each shortened unless two would then be equal."""
+    every = [*texts]
+    short = [shorten(text, longest) for text in every]
+    pairs = zip(every, short)
+    return [text if short.count(own) > 1 else own for text, own in pairs]
+
+
+def in_lines(text: str, longest: int) -> str:
+    """A name of feature sets in lines, which break before a word or after a +."""
+    lines = [""]
+    for part in re.split(r"(?<=\+)|(?= )", text):
+        if lines[-1] and len(lines[-1] + part) > longest:
+            lines.append("")
+        lines[-1] += part if lines[-1] else part.lstrip()
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -313,18 +326,19 @@ def write_figure(
     """Draw the figure `name` into the folder `figures`, as files called `stem`.
 
     `for_print` adds PDF and PNG; `unit` and `score` replace "source recording" and
-    "Accuracy" in the caption.
+    "Accuracy" in the caption, to which the data may add a `note`.
     """
+    arguments = {key: value for key, value in data.items() if key != "note"}
     names = [f"{stem}.svg", f"{stem}-{PHONE}.svg"]
     if for_print:
         names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
         names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
     files = tuple(own.folder / FOLDER / file for file in names)
-    contents = [content_of(name, file, data) for file in files]
+    contents = [content_of(name, file, arguments) for file in files]
     written = {f"{FOLDER}/{file}": text for file, text in zip(names, contents)}
     own.write(written, durable=False)
     caption = FIGURES[name].caption.replace("source recording", unit)
-    caption = caption.replace("Accuracy", score)
+    caption = caption.replace("Accuracy", score) + data.get("note", "")
     html = "".join(
         element(svg.decode(), shown, caption)
         for svg, shown in zip(contents, ("page", PHONE))

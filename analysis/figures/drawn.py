@@ -4,8 +4,9 @@ confusion matrices, and the features of a clip. First what each takes from a pag
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +26,18 @@ from featurestack.analysis.figures import (
     VISIBLE,
     figure,
     grid_lines,
+    in_lines,
     is_far,
     is_narrow,
     panels,
-    row_height,
     shorten,
+    shortened,
 )
 from featurestack.analysis.page import SHOWN_RUNS
 from featurestack.analysis.report_tables import confusion_by_category
 from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.features_cache.feature_names import Channel, parse_channel
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
+# characters of a row's name in a line, of a narrow figure and of a wide one
+LINE, WIDE_LINE = 26, 48
 
 
 def intervals_of(
@@ -61,18 +66,52 @@ def additions(report: Report) -> dict[str, dict[str, Any]]:
     gains = report.found.gains[:SETS_SHOWN]
     models = {gain.less.model for gain in gains}
     model = f" ({models.pop()})" if len(models) == 1 else ""
-    steps = [(own.name.replace(model, ""), own.difference, own.clear) for own in gains]
-    return intervals_of(steps, "additions", label=f"points of {report.found.score}")
+    names, note = without_shared(
+        [own.name.replace(model, "") for own in gains],
+        [own.more.features for own in gains],
+    )
+    steps = [(text, own.difference, own.clear) for text, own in zip(names, gains)]
+    label = f"points of {report.found.score}"
+    return intervals_of(steps, "additions", label=label, note=note)
+
+
+def without_shared(
+    names: Sequence[str], sets: Iterable[str]
+) -> tuple[Sequence[str], str]:
+    """Names without the parameters that all features of these sets have, and what a
+    caption says of them.
+    """
+    channels = {
+        parse_channel(name) for features in sets for name in features.split("+")
+    }
+    parameters = [{*channel.parameters} for channel in channels]
+    shared = set.intersection(*parameters) if parameters else set()
+    if not shared:
+        return names, ""
+    pairs = {}
+    for channel in channels:
+        kept = tuple(pair for pair in channel.parameters if pair not in shared)
+        pairs[str(channel)] = str(replace(channel, parameters=kept))
+    longest_first = sorted(map(re.escape, pairs), key=len, reverse=True)
+    channel = re.compile("|".join(longest_first))
+    texts = [channel.sub(lambda found: pairs[found[0]], name) for name in names]
+    own = Channel("", tuple(sorted(shared)))
+    return texts, f". All features have {own}"
 
 
 def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
     found = report.found
     assert found.main, "runs that are compared have a ranking"
+    shown = found.ranked[:SETS_SHOWN]
+    names, note = without_shared(
+        [own.label for own in shown],
+        [own.run.features for own in shown if own.run.trained],
+    )
     bars = [
-        (own.label, own.score, own.verdict != "no clear difference")
-        for own in found.ranked[:SETS_SHOWN]
+        (name, own.score, own.verdict != "no clear difference")
+        for name, own in zip(names, shown)
     ]
-    given = {"line": found.main.chance, "label": f"{found.score}, %"}
+    given = {"line": found.main.chance, "label": f"{found.score}, %", "note": note}
     return intervals_of(bars, "accuracy_by_set", **given)
 
 
@@ -104,10 +143,16 @@ def confusion_matrices(report: Report) -> dict[str, dict[str, Any]]:
     }
 
 
+def height_of_rows(intervals: pd.DataFrame, **_: Any) -> float:
+    """In inches; a row has room for its name in a narrow figure."""
+    lines = [in_lines(name, LINE).count("\n") for name in intervals["name"]]
+    return 0.7 + 0.2 * len(lines) + 0.1 * sum(lines)
+
+
 @figure(
     f"Points that each change of features adds, with the {DIFFERENCE_INTERVAL}"
     " corrected for all pairs. A hollow mark is no clear difference",
-    row_height("intervals", 0.7, 0.2),
+    height_of_rows,
     section="ablations",
     data=additions,
 )
@@ -137,7 +182,7 @@ def draw_intervals(
         )
     ax.set_yticks(
         rows.index,
-        [row_label(name, narrow=is_narrow(ax)) for name in rows["name"]],
+        [in_lines(name, LINE if is_narrow(ax) else WIDE_LINE) for name in rows["name"]],
     )
     ax.set(xlabel=label, ylim=(len(rows) - 0.3, -0.7))
     grid_lines(ax, "x")
@@ -145,19 +190,11 @@ def draw_intervals(
     return ax
 
 
-def row_label(name: str, *, narrow: bool) -> str:
-    """The name of a row; a narrow figure has the model on a line of its own."""
-    if not narrow:
-        return shorten(name, 48)
-    lines = name.replace(" (", "\n(").split("\n")
-    return "\n".join(shorten(line, 26) for line in lines)
-
-
 @figure(
     "Accuracy of each configuration with its 95 % interval, Wilson’s with the standard"
     " error of a bootstrap over source recordings. A hollow mark is not clearly"
     " different from the best. The dashed line is chance, where the axis reaches it",
-    row_height("intervals", 0.7, 0.2),
+    height_of_rows,
     section="comparison",
     data=accuracy_by_set,
     print_only=True,
@@ -269,8 +306,8 @@ def heat_map(
             ax.text(column, row, words, ha="center", va="center", color=colour)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
-    names = [shorten(name, 22) for name in texts]
+    ax.set_yticks(range(len(texts)), shortened(texts.index))
+    names = shortened(texts, 22)
     ax.set_xticks(
         range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor"
     )
@@ -329,8 +366,8 @@ def draw_confusion_matrix(
         return f"{count:.1f}".removesuffix(".0") if count else ""
 
     rows = []
-    for name, clips_of_class in zip(classes, total):
-        rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
+    for name, clips_of_class in zip(shortened(classes, 21), total):
+        rows.append(f"{name} ({clips_of_class:.0f})")
     texts = np.vectorize(text)(counts)
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours)
     crowded = is_narrow(ax) and len(classes) > SQUARE  # rows need their height

@@ -16,9 +16,11 @@ from featurestack.analysis.figures import (
     PAPER,
     TEXT_WIDTH,
     drawing,
+    in_lines,
+    shortened,
     write_figure,
 )
-from featurestack.analysis.figures.drawn import FeatureMap
+from featurestack.analysis.figures.drawn import FeatureMap, without_shared
 from featurestack.base.own_files import NO_DATA, OwnFiles
 
 RNG = np.random.default_rng(0)
@@ -178,3 +180,22 @@ def test_the_same_data_gives_the_same_file_and_one_that_the_user_changed_stays(
     assert "another label" in again[0] and "another label" in again[1]
     (tmp_path / "figures" / "intervals.svg").write_text("edited")
     assert written() == (first[0], "edited")
+
+
+def test_what_all_features_share_is_said_once_and_left_out_of_labels():
+    sets = ["mel@frame=64,n_mels=64", "mel@frame=64+mfcc@frame=64", "mel@frame=64"]
+    names = [f"{features} (ridge)" for features in sets]
+    labels, note = without_shared(names, sets)
+    assert labels == ["mel@n_mels=64 (ridge)", "mel+mfcc (ridge)", "mel (ridge)"]
+    assert note == ". All features have @frame=64"
+    sets[2] = "mel"  # not shared by this one
+    assert without_shared(sets, sets) == (sets, "")
+
+
+def test_no_two_labels_have_the_same_text_and_none_loses_what_was_added():
+    long = [f"mel+mfcc+{own}+chroma+contrast+modulation" for own in ("rms", "zcr")]
+    assert len({*shortened(long)}) == 2
+    name = "chroma added to mel+mfcc+contrast+modulation+gammatone (texturenet)"
+    lines = in_lines(name, 26).split("\n")
+    assert max(map(len, lines)) <= 26
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")

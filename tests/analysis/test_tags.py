@@ -119,7 +119,16 @@ def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
     label = "Average precision furthest below the highest possible"
     assert built.facts[label].endswith("dog 89.5 % of 97.6 %")
     assert "Errors by class" in page
-    assert "Average precision by class" in page
+    assert page.count('aria-labelledby="classes-heading"') == 1
+    assert "lowest first, table" not in page  # the class table stands once
+    errors = error_table(loaded[0])
+    of_dog = errors[errors["class"] == "dog"]["kind"].value_counts()
+    counted = (
+        f"dog: {of_dog['missed']} missed, {of_dog['false positive']} false positive"
+    )
+    assert of_dog.max() > 10 and counted in page
+    stored = pd.read_csv(built.page.parent / "tables" / f"{loaded[0].name}.errors.csv")
+    assert len(stored) == len(errors)  # none is left out
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]
     comparison = built.page.parent / "tables" / "comparison.csv"
     assert ",map," in comparison.read_text()

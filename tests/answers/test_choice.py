@@ -334,6 +334,12 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(noise_a
     assert "highest" not in f"{found.headline} {found}"
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
+    # right after the first screen, whose dots say why they lie above the headline
+    ids = re.findall(r'<section id="(\w+)', html)
+    assert ids[ids.index("answer") - 1] in ("foot", "first") and "comparison" in ids
+    assert ids.index("answer") < ids.index("comparison")
+    assert re.search(r"the highest of \d+ sets, which are too high</h2>", html)
+    assert "chosen on the clips that score it" in " ".join(html.split())
     assert (
         "<dt>Sets chosen in 3 folds</dt>" in html and "no set: none is clearly" in html
     )

@@ -7,8 +7,14 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from featurestack.analysis.figures import figure, row_height
-from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
+from featurestack.analysis.figures import figure
+from featurestack.analysis.figures.drawn import (
+    MANY_CLASSES,
+    draw_intervals,
+    heat_map,
+    height_of_rows,
+    without_shared,
+)
 from featurestack.analysis.page import Report, Section
 from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.analysis.sentences import unsigned
@@ -96,12 +102,16 @@ def losses_of(report: Report) -> dict[str, dict[str, Any]]:
     if losses["low"].isna().all():
         return {}
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
-    return {"importance": {"intervals": losses.rename(columns=columns)}}
+    names, note = without_shared(losses["feature"], losses["feature"])
+    intervals = losses.assign(feature=names).rename(columns=columns)
+    return {"importance": {"intervals": intervals, "note": note}}
 
 
 def losses_by_class(report: Report) -> dict[str, dict[str, Any]]:
     classes = report.tables["importance_classes"].query("measure == 'lost'")
-    return {"importance_by_class": {"classes": classes}}
+    names, note = without_shared(classes["feature"], classes["feature"])
+    shown = classes.assign(feature=names)
+    return {"importance_by_class": {"classes": shown, "note": note}}
 
 
 def points_or_dot(value: float) -> str:
@@ -113,7 +123,7 @@ def points_or_dot(value: float) -> str:
 @figure(
     "Points by which the score falls without each feature, with the"
     f" {DIFFERENCE_INTERVAL}. A hollow mark is a loss that is not clear",
-    row_height("intervals", 0.7, 0.2),
+    height_of_rows,
     section="importance",
     data=losses_of,
 )
