@@ -150,6 +150,14 @@ class Findings:
         highest = max(self.ranked, key=lambda own: own.score.value)
         return highest if highest.score.value > self.best.score.value else None
 
+    @property
+    def recommended(self) -> str:
+        """The features of the run that a leading answer recommends; '' without it."""
+        if not (self.is_answer and self.best.run.members):
+            return ""
+        own, *_ = self.best.run.members
+        return next((run.features for run in self.trained if run.name == own), "")
+
     @cached_property
     def alike(self) -> Sequence[Ranked]:
         """The feature sets of the best setting that has several of them, best first."""

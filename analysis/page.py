@@ -252,8 +252,11 @@ def if_known(text: Callable[..., str], value: object, *digits: int) -> str:
 
 
 def breakable(text: object) -> Markup:
-    """The text with possible line breaks inside names, none before a percent sign."""
+    """The text with possible line breaks inside names, none before a percent sign or
+    in `p = 0.004`.
+    """
     escaped = str(escape(text)).replace(" %", "\u00a0%")
+    escaped = escaped.replace("p = ", "p\u00a0=\u00a0")
     return Markup(IN_A_NAME.sub(r"\g<0><wbr>", escaped))
 
 

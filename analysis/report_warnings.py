@@ -123,8 +123,7 @@ def artefacts(evidence: Evidence) -> str:
     return (
         "Level, padding, bandwidth and other traces of recording predict the"
         f" {what} ({score}, chance is {percent(finding['chance'])} %{alone})."
-        " Part of a score may come from them. If they do not belong to the"
-        " sounds, make them the same in all classes and train again."
+        " Part of a score may come from them."
     )
 
 

@@ -87,7 +87,7 @@ def verdict(f: Findings, own: Ranked) -> str:
 
 def headline(f: Findings, *, advised: bool = True) -> str:
     """What to use, and the share of clips that it predicted correctly; or why there is
-    no score. Two sentences at most.
+    no score. Two sentences, and a third if a run is higher than the answer.
 
     `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly.` If
     not `advised`, `mel with linear had the highest accuracy of 6 configurations. …`
@@ -108,11 +108,12 @@ def headline(f: Findings, *, advised: bool = True) -> str:
         text += f", {percent(main.chance)} %{f' ({doubt})' if doubt else ''}"
         text += f"; {use} has the highest {f.score}" if several else ""
     elif f.is_answer:
-        higher = f.higher
-        if higher is None:
-            return f"{classified(f)}."
-        reached = f"{configuration(f, higher.run)} reaches"
-        return f"{classified(f)}. {reached} {percent(higher.score.value)} %."
+        texts = [f"Use {f.recommended}"] if f.recommended else []
+        texts.append(classified(f))
+        if higher := f.higher:
+            score = percent(higher.score.value)
+            texts.append(f"{configuration(f, higher.run)} reaches {score} %")
+        return f"{'. '.join(texts)}."
     elif not several:
         text = f"One configuration {'can be compared' if f.others else 'so far'}: {use}"
     elif main.untested:
@@ -267,14 +268,18 @@ def chance(f: Findings) -> str:
     text += (
         " A configuration is clearly better than chance if its 95 % interval is above"
         f" chance and p is below {LEVEL} in a one-sided sign-flip test of its lead by"
-        f" {f.unit}, corrected for the {counted(len(main.runs), 'configuration')}"
+        f" {f.unit}."
     )
+    if len(main.runs) == 1:
+        text += " There is one configuration, so nothing is corrected."
+    else:
+        text += f" p is corrected for the {len(main.runs)} configurations."
     if main.crossed:
         text += (
-            f"; the test counts the variance between {plural(f.group)}"
-            f" {TRAINING_VARIANCE} times, because models share training clips"
+            f" Models share training clips, so the variance between {plural(f.group)}"
+            f" counts {TRAINING_VARIANCE} times."
         )
-    return f"{text}."
+    return text
 
 
 def numbers(f: Findings) -> str:

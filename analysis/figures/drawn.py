@@ -150,8 +150,8 @@ def height_of_rows(intervals: pd.DataFrame, **_: Any) -> float:
 
 
 @figure(
-    f"Points that each change of features adds, with the {DIFFERENCE_INTERVAL}"
-    " corrected for all pairs. A hollow mark is no clear difference",
+    f"Points that each change of features adds, with its {DIFFERENCE_INTERVAL},"
+    " corrected for the other comparisons. A hollow mark is no clear difference",
     height_of_rows,
     section="ablations",
     data=additions,

@@ -10,7 +10,6 @@ fold (`choice`). The recommended set is chosen from the scores of all folds
 together, so that its own score may be too high.
 """
 
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -356,12 +355,12 @@ def find_answer(options: AnswerOptions) -> Answer:
             for file in sorted(failed)
         ]
         if damaged:
+            was, it = ("was", "it") if len(damaged) == 1 else ("were", "them")
             text = (
-                f"{counted(len(damaged), 'file')} could not be read: {listed(damaged)}:"
-                " remove them (and their rows of a table), then run answer again"
+                f"{listed(damaged)} cannot be read and {was} left out. Replace {it} and"
+                " run answer again."
             )
             remarks = [*remarks, text]
-            report.next_command = f"rm {shlex.join(damaged)}"
         return conclude(question.name, chosen, run, report, remarks)
 
 

@@ -199,8 +199,10 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     metric = metric_of(targets)
     model = f"ridge on {'+'.join(PRICED)}"
     scores = f"{percent(by_clip)} % by clip, {percent(by_group)} % by {unit}"
-    what = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
-    what += f" ({scores}; {metric} of {model})"
+    costs = "costs nothing" if by_group >= by_clip else "has no clear cost"
+    what = f"splitting by {unit} {costs}: {percent(by_group)} %, against"
+    what += f" {percent(by_clip)} % in random splits of the same sizes"
+    what += f" ({metric} of {model})"
     if lost:
         points = f"{percent(by_clip - by_group)} points"
         what = f"{model} scores {points} lower on new {new}"

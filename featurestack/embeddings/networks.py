@@ -43,8 +43,6 @@ RESNET_ABOUT = (
     " ImageNet's own terms are for research"
 )
 YAMNET = "yamnet"
-# docs/tables/layers.csv, vector_models.csv
-YAMNET_GAIN = "ESC-50 at 16 kHz from 71.6 % to 92.8 %"
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
 # words for layers: only the card's output, every pointwise convolution's output
@@ -312,21 +310,28 @@ def choose_networks(sample_rate: int) -> list[str]:
 
 
 def fetch_absent(sample_rate: int) -> None:
-    """Fetch YAMNet, if it is not here and fits clips of this rate; without a connection
-    one line says what it would bring.
+    """Fetch YAMNet, if it is not here and fits clips of this rate; if that fails, one
+    line says so.
     """
     if YAMNET not in absent_networks(sample_rate) or users_file(YAMNET):
         return
     path, yamnet = FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]
     try:
         require_library(path)
+    except RequestError as error:
+        tell(f"YAMNet is left out: {error}")
+        return
+    try:
         tell(
             f"downloading {yamnet.about}, once: {yamnet.megabytes} MB from {yamnet.url}"
             f" to {path} (NETWORK=none answers without networks)"
         )
         find_network(YAMNET, fetch=True, patient=False)
     except RequestError as error:
-        tell(f"YAMNet is left out; it would bring {YAMNET_GAIN}: {error}")
+        tell(
+            f"YAMNet could not be downloaded and is left out. Put {path.name} into"
+            f" {FOLDER}/ to use it ({error})"
+        )
 
 
 def network_of(channel: Channel) -> str:

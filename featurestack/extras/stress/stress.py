@@ -30,6 +30,7 @@ from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
+from featurestack.compare.ranking import ModelRanking
 from featurestack.compare.significance import few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
@@ -233,6 +234,8 @@ def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
         # the models are the same, so that no difference comes from training
         tests = gain_tests(gains, groups, weights=weights, variance=1.0)
         clear = tests["significant"] & (tests["mean"] > 0)
+        crossed = len(np.unique(tested.folds)) > 1
+        clear &= ModelRanking(runs=(tested,), crossed=crossed).against_chance.clear
         table.loc[1:, "clear"] = clear.to_numpy()
     lead = table["score"].iloc[0] - tested.metric.chance(tested).mean()
     lost = table["score"].iloc[0] - table["score"]
