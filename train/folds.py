@@ -338,8 +338,8 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
                     rows = plan.scored(positions, split=side, selection=selection)
                     tables.append(rows)
                     answers.append(trainer.predict(positions, exact=True))
-        foreign = getattr(trainer.network, "foreign", ())
-        if len(foreign):
+        foreign = getattr(trainer.network, "foreign", None)
+        if foreign is not None and len(foreign):
             run_folder.write_foreign(folder, foreign.numpy(), plan.names)
         # predictions.csv last: it says that the fold is finished
         run_folder.write_predictions(

@@ -62,7 +62,7 @@ YAMNET, SPEECH = "embedding@model=yamnet", "embedding@model=speech"
 SETS = (
     f"{YAMNET}+imagenet@of=mel",
     f"{YAMNET}+imagenet@of=mel+imagenet@of=gammatone+imagenet@of=pcen",
-    f"{YAMNET}+imagenet@of=mel+imagenet@of=mfcc+imagenet@of=chroma",
+    f"{YAMNET}+imagenet@of=mel+imagenet@of=mfcc",
     f"{SPEECH}+{YAMNET}+imagenet@of=mel",
     "texture@of=mel+texture@of=mfcc",
     "mel+mfcc+modulation",

@@ -99,10 +99,10 @@ def trained_on(config: RunConfig, files: Mapping[str, Path]) -> list[str]:
 def tell_model(model: "Model", files: Mapping[str, Path]) -> None:
     """Say which model answers, and which of the files it was trained on."""
     tell(f"predicted by {model.title}")
-    if (share := model.networks.foreign) is not None:
+    if (foreign := model.networks.foreign) is not None:
         tell(
             f"clips of a class that it was not trained on that get {100 * SURE:.0f} %"
-            f" or more for one of its classes: {percent(share)} %"
+            f" or more for one of its classes: {percent(foreign)} %"
         )
     if trained := trained_on(model.config, files):
         number = f"{len(trained)} of {counted(len(files), 'file')}"
