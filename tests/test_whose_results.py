@@ -164,6 +164,23 @@ def test_predictions_of_other_recordings_of_a_name_lie_beside(two_cards, place):
     assert refusal.status == 2 and "mnt/audio: give another OUT=" in refusal.err
 
 
+@pytest.mark.parametrize("kept", ["as it is", "moved away", "without the sounds"])
+def test_a_corrected_table_of_another_site_is_not_taken(two_cards, kept):
+    done("predict THRESHOLD=0.1 HOP=0.5 RUN=last AUDIO=cardA/audio")
+    tables = Path("reports/audio/audio/raven")
+    for table in tables.rglob("*.txt"):
+        table.write_text(table.read_text().replace("\tant\t", "\tANT\t") + "\n")
+    if kept == "moved away":
+        tables = tables.rename("mine")
+    sounds = Path("cardA/audio")
+    if kept == "without the sounds":
+        sounds = Path("cardA").rename("taken") / "audio"
+    refusal = command(f"windows AUDIO=cardB/audio TABLES={tables} NAME=other")
+    assert refusal.status == 2 and "another recording of this name" in refusal.err
+    done(f"windows AUDIO={sounds} TABLES={tables} NAME=own")
+    assert "ANT" in Path("data/own/own.csv").read_text()
+
+
 def test_two_cards_at_one_mount_point_share_no_run(two_cards):
     shutil.rmtree("data")
     two_cards("B")

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.base.errors import RequestError, nearest, shortened
+from featurestack.base.files import is_file
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, listed
 from featurestack.base.registry import Registry
@@ -31,9 +32,11 @@ from featurestack.base.table_files import (
     read_text,
 )
 from featurestack.extras.recordings import DETECTED, LabelOptions
+from featurestack.features_cache import identity
 from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.features_cache.datasets import beside_hint
 from featurestack.pipeline.datasets.readers import files_below
+from featurestack.predict.predict_audio import RECORD as PREDICTED
 
 EVENT_COLUMNS = ("file", "start", "end", "label")
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -61,6 +64,7 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 # number; `times` has both as they are in the table
 ROWS = (*EVENT_COLUMNS, "times")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
+OTHERS = "tables about other recordings of these names, left out"
 UNCORRECTED = (
     "tables that predict wrote, left out (if one is right as it is, save it under"
     " another name, as in dawn.txt for dawn.wav)"
@@ -128,11 +132,14 @@ def read_events(
     tables: Path,
     recordings: Mapping[str, float],
     options: LabelOptions,
+    places: Mapping[str, Path] | None = None,
 ) -> Annotations:
     """Read the events of annotation tables; a RequestError names the file and the line.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
+    places      the same paths -> the files; then tables about other recordings of these
+                names are left out
     """
     noted: Noted = defaultdict(dict)
     paths, uncorrected = table_paths(tables)
@@ -160,6 +167,12 @@ def read_events(
             known.find(plain_path(file), place) if file else recording
             for file, place in zip(rows["file"], where)
         ]
+        if places:
+            pairs = zip(files, rows["file"])
+            own = {pair: is_about(path, *pair, places) for pair in {*pairs}}
+            if not all(own.values()):
+                noted[OTHERS][name] = None
+                continue
         noted[absent] |= {f: None for f, own in zip(rows["file"], files) if not own}
         rows = rows.assign(file=files, where=where)
         parts.append(rows[rows["file"] != ""])
@@ -167,6 +180,8 @@ def read_events(
     if not annotated:
         first = next(iter(paths))
         wanted = next(iter(noted[absent]), "no recording")
+        if noted[OTHERS]:
+            wanted = "another recording of this name"
         raise RequestError(
             f"no table of TABLES={tables} matches a recording: the first table is"
             f" {first}, which names {shortened(wanted)}, the first recording"
@@ -182,6 +197,26 @@ def read_events(
     ]
     left_out = frozenset(predicted - annotated - {""})
     return Annotations(events, frozenset(annotated), left_out, tuple(notes))
+
+
+def is_about(
+    table: Path, recording: str, named: str, places: Mapping[str, Path]
+) -> bool:
+    """Whether a table is about a recording and not about another one of its name, by
+    the content of the file that it names, or by the recordings whose predictions are in
+    its folder.
+    """
+    content = identity.hash_or_blank(places[recording]) if recording else ""
+    if not content:
+        return True
+    if Path(named).is_absolute() and is_file(named):
+        return identity.hash_or_blank(named) == content
+    for folder in table.absolute().parents:
+        if owner := OwnFiles(folder, PREDICTED).identity:
+            sounds = identity.Identity.parse(owner).sounds
+            some = len(sounds) >= identity.SAMPLE
+            return some or content[: identity.DIGITS] in sounds
+    return True
 
 
 def table_paths(tables: Path) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -200,7 +200,7 @@ def make_windows(options: WindowsOptions) -> int:
     for name, problem in problems.items():
         tell(f"{name}: {problem}")
     every = dict.fromkeys(problems, math.nan) | measured
-    annotations = read_events(options.tables, every, options)
+    annotations = read_events(options.tables, every, options, recordings)
     notes = [*annotations.notes]
     used = annotations.annotated
     if undecided := [name for name in measured if name in annotations.predicted]:
