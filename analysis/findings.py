@@ -117,8 +117,9 @@ class Findings:
     @property
     def grouped(self) -> bool:
         """Whether somebody stated which clips come from one recording."""
-        run = self.best.run
-        return not np.array_equal(run.groups, run.clip_ids)
+        return not self.ranked or not np.array_equal(
+            self.best.run.groups, self.best.run.clip_ids
+        )
 
     @property
     def group(self) -> str:
@@ -127,7 +128,7 @@ class Findings:
     @property
     def unit(self) -> str:
         """The word for what the bootstrap draws and the sign-flip tests flip."""
-        return self.groups or "source recording"
+        return self.groups or ("source recording" if self.grouped else "clip")
 
     @property
     def score(self) -> str:

@@ -246,4 +246,4 @@ def test_the_commands_and_functions_propose_the_same(tmp_path):
             said = " ".join(f"{answer.out}{answer.err}".split())
             assert "source recordings, add GROUP='(.*)-[A-Z]'" in said, answer
             if words == "check":  # and the price of what they propose
-                assert "% by source recording; " in said
+                assert "source recording costs nothing" in said
