@@ -1,8 +1,10 @@
 """What breaks a run: its own clips, changed, by its own models."""
 
+import os
 import re
 import shutil
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
 from tests.damage import HOW, report_over_damage
-from tests.golden.commands import done, inside
+from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
 from tests.processes import Fork
 from tests.refusal import refused
@@ -176,3 +178,62 @@ def birds(tmp_path_factory):
 def test_a_damaged_file_is_named_and_the_report_is_made(birds, how):
     remedy = "changes.unchanged.claimed", "stress makes it again"
     report_over_damage(birds, {f"runs/birds/rms-linear/{FILE}": remedy}, how)
+
+
+@pytest.fixture
+def noisy_site(tmp_path, monkeypatch):
+    """A run of tones, in the present folder."""
+    write_clips(tmp_path / "birds", "ant", "bee", tone=0.3)
+    write_clips(tmp_path / "other/birds", "ant", "bee")
+    monkeypatch.chdir(tmp_path)
+    done("features DATASET=birds FEATURES=mel JOBS=1")
+    done("train DATASET=birds FEATURES=mel MODEL=linear")
+    return tmp_path
+
+
+@pytest.mark.parametrize("changed", ["all", "one", "one, at the old time"])
+def test_sounds_that_changed_after_training_are_refused(noisy_site, changed):
+    for file in sorted((noisy_site / "birds").rglob("*.wav")):
+        status = file.stat()
+        shutil.copy(noisy_site / "other" / file.relative_to(noisy_site), file)
+        if changed == "one, at the old time":
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        if changed != "all":
+            break
+    for words in ("", "DATASET=birds"):
+        answer = command(f"stress RUN=mel-linear {words}")
+        assert answer.status == 2 and "other sounds than birds has now" in answer.err
+    assert not (noisy_site / "runs/birds/mel-linear/stress.json").exists()
+
+
+def test_other_answers_than_those_of_the_training_are_refused(noisy_site, monkeypatch):
+    y = np.zeros(8000, np.float32)
+    monkeypatch.setattr("featurestack.pipeline.audio.load_clip", lambda *args: y)
+    answer = command("stress RUN=last")
+    assert answer.status == 2 and "answers " in answer.err and "otherwise" in answer.err
+    assert not (noisy_site / "runs/birds/mel-linear/stress.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        ("stress RUN=last", "runs/birds/mel-linear"),
+        ("predict RUN=last AUDIO=birds HOP=0.5 THRESHOLD=0.1", "reports"),
+        ("predict RUN=last AUDIO=birds NEXT=2 OUT=out", "out"),
+        ("predict RUN=last AUDIO=birds OUT=out/all.csv", "out"),
+    ],
+)
+def test_a_folder_that_may_not_be_written_is_named_first(
+    noisy_site, monkeypatch, words, folder
+):
+    (noisy_site / folder).mkdir(parents=True, exist_ok=True)
+    may = os.access
+    closed = str(noisy_site / folder)
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: str(path) != closed and may(path, mode)
+    )
+    computed = Mock(side_effect=AssertionError("computed first"))
+    monkeypatch.setattr("featurestack.predict.model.Model.batch", computed)
+    answer = command(words)
+    assert answer.status == 2 and folder in answer.err, answer
+    assert "Permission denied" in answer.err
