@@ -92,7 +92,6 @@ altered          data {tree} ALTER=gain COPIES=2 NAME=altered DATA={world}/other
 list             show FEATURES=mel
 check            check {sounds}
 check-tree       check {tree}
-verify           verify {sounds}
 info             show {sounds}
 run              train {sounds} {runs} {training}
 run-tree         train {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
@@ -118,12 +117,12 @@ predictions                      analysis run bundle onnx
 (last|best)\.pt                  predict bundle listen onnx predict-windows
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
-index\.h5$                       features verify info run analysis
-h5$|costs|failures\.csv|locks    features verify info run analysis
+index\.h5$                       features info run analysis
+h5$|costs|failures\.csv|locks    features info run analysis
 folds\.csv                       features-tree run-tree
 little\.csv$                     features check data run analysis
 tree/                            features-tree check-tree
-sounds/                          features check data predict predict-windows verify
+sounds/                          features check data predict predict-windows
 reports/                         analysis
 """
 LOADED = (

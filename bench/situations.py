@@ -28,7 +28,6 @@ READING = (
     "data",
     "show",
     "check",
-    "verify",
     "train FEATURES=rms MODEL=linear RUNS={runs}",
     "importance FEATURES='rms zcr' RUNS={runs}",
     "curve FEATURES=rms RUNS={runs}",

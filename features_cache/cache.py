@@ -41,7 +41,6 @@ from featurestack.features_cache import identity, index_file
 from featurestack.features_cache.clip_table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.datasets import (
     EXTERNAL,
-    INDEX,
     cache_folder,
     cached_in,
     dataset_name,
@@ -65,7 +64,6 @@ from featurestack.features_cache.hdf5 import (
     StoredFeature,
     as_stored,
     clip_keys,
-    opened,
     read_header,
 )
 from featurestack.features_cache.identity import Identity, place_of
@@ -586,42 +584,3 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
     require_readable(folder)
     refuse_unknown(features)
     raise no_features(folder, data, extraction(dataset, data, name, features))
-
-
-def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bool]]:
-    """index.h5 and each feature -> what is damaged, outdated or not done, and whether
-    nothing is damaged or outdated.
-    """
-    try:
-        clips = counted(len(cache.clips), "clip")
-        with opened(cache.folder / INDEX) as file:
-            # opening a member checks its structure
-            file.visititems(lambda *member: None)
-    except DamagedFile as damage:
-        return {INDEX: (damage.reason, False)}
-    verdicts = {INDEX: (f"{INDEX}: {clips} intact", True)}
-    ids = cache.clips["clip_id"].to_numpy()
-    for name in cache.features if features == "all" else cache.named(features):
-        try:
-            feature = cache[name]
-            with opened(feature.path) as file:
-                file.visititems(lambda *member: None)
-            if not (feature.row_of >= 0).any():
-                raise DamagedFile(
-                    f"{name}.h5 holds no clip of this cache: it is from another one"
-                )
-        except RequestError as error:
-            reason = error.reason if isinstance(error, DamagedFile) else str(error)
-            verdicts[name] = reason, False
-            continue
-        status = feature.status_of(np.arange(len(ids)))
-        if status.damaged.any():
-            index_file.forget_verified(feature.path.parent)
-        missing = f", {status.missing.sum()} not done" if status.missing.any() else ""
-        lines = [f"{counted(int(status.done.sum()), 'clip')} intact{missing}"]
-        lines += [f"{clip} damaged" for clip in ids[status.damaged]]
-        outdated = ids[status.outdated]
-        lines += [f"{clip} outdated: it counts as not done" for clip in outdated]
-        text = "\n".join(f"{name}: {line}" for line in lines)
-        verdicts[name] = text, len(lines) == 1
-    return verdicts

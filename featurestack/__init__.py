@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
 __version__ = VERSION
 HOMES = {  # module of the core -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
-    "featurestack.cli.functions": "answer bundle check extract fit report verify",
+    "featurestack.cli.functions": "answer bundle check extract fit report",
     "featurestack.cli.audio": "RATE compute play read show tone write",
     "featurestack.cli.notebook": (
         "cache clips confusion curves draw predict_audio run"

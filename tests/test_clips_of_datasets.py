@@ -224,7 +224,6 @@ def closed(tmp_path_factory):
     "words",
     [
         "show",
-        "verify",
         "train FEATURES=mel MODEL=ridge",
         "analysis",
         "runs",

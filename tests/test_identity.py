@@ -54,7 +54,7 @@ def test_a_folder_called_as_a_published_dataset_is_not_that_dataset(tmp_path):
     write_clips(tmp_path / "mine/esc10", "ant", "bee")
     with inside(tmp_path):
         done("features DATASET=mine/esc10 FEATURES=rms JOBS=1")
-        refusal = command("verify DATASET=esc10")
+        refusal = command("show DATASET=esc10")
     assert refusal.status == 2 and "mine/esc10, and esc10 has" in refusal.err
 
 
@@ -181,9 +181,9 @@ def test_a_command_without_a_dataset_refuses_one(word, name):
 @pytest.mark.parametrize("keyword", SAME)
 def test_a_function_compares_what_the_dataset_remembers(remembering, keyword):
     with inside(remembering):
-        fs.verify("clips.csv", quiet=True, **{keyword.lower(): SAME[keyword]})
+        fs.report("clips.csv", quiet=True, **{keyword.lower(): SAME[keyword]})
         with refused(f"{keyword}= belongs to features"):
-            fs.verify("clips.csv", quiet=True, **{keyword.lower(): OTHER[keyword]})
+            fs.report("clips.csv", quiet=True, **{keyword.lower(): OTHER[keyword]})
 
 
 def test_options_of_a_dataset_need_its_name(remembering):

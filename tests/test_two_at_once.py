@@ -1,7 +1,11 @@
 """Two commands at once that want one place: each has its own, or one is refused."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import find
 from tests.golden.commands import done, inside
 from tests.noise import write_clips
@@ -61,5 +65,6 @@ def test_two_sources_of_one_name_have_one_cache_of_one_of_them(sites, tmp_path):
         assert "NAME=birds2" in refusal
         with inside(sites):
             winner = "xy"[[status for status, _ in answers].index(0)]
-            data = f"DATA={tmp_path / str(number)}"
-            done(f"verify DATASET={winner}/birds {data}")
+            stored = Cache(tmp_path / str(number) / "birds" / "features")
+            assert Path(stored.source) == sites / winner / "birds"
+            assert np.isfinite(stored.read("mel", stored.clips["clip_id"])).all()

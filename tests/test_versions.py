@@ -45,11 +45,6 @@ def test_a_cache_of_another_version_is_refused_with_what_to_type(raised_version)
     assert f"{OF_CACHE}run featurestack features DATASET=easy" in answer.err
 
 
-def test_verify_names_the_feature_of_another_version(raised_version):
-    answer = command("verify DATASET=easy")
-    assert answer.status == 1 and OF_CACHE in answer.out
-
-
 def test_extracted_again_everything_is_of_the_new_version(raised_version, tmp_path):
     for name in ("data", "runs"):
         shutil.copytree(name, tmp_path / name)
@@ -58,4 +53,3 @@ def test_extracted_again_everything_is_of_the_new_version(raised_version, tmp_pa
     words = f"DATASET=easy FEATURES=rms MODEL=linear FOLDS=1 {data} {runs}"
     assert "this run is saved as rms-linear-" in done(f"train {words}").err
     done(f"predict RUN=last AUDIO={AUDIO} {data} {runs}")
-    done(f"verify DATASET=easy {data}")

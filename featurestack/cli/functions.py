@@ -19,7 +19,7 @@ from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.cli.words import function_of
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.predict.options import BundleOptions, VerifyOptions
+from featurestack.predict.options import BundleOptions
 from featurestack.train.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -236,38 +236,6 @@ def bundle(
     """
     file: Any = function_of("bundle")(options_from(BundleOptions, locals()))
     return file
-
-
-@command
-@documented(VerifyOptions)
-def verify(
-    dataset: str = "esc50",
-    *,
-    data: Path | str = "data",
-    name: str = "",
-    features: str | Sequence[str] = "all",
-    quiet: bool = False,
-) -> bool:
-    """Find damage in a feature cache.
-
-    Parameters
-    ----------
-    dataset : str
-        A name, a folder, a CSV, or the folder of a cache.
-    features : str, or list of str
-        Features of the cache to read.
-
-    Returns
-    -------
-    bool
-        Whether nothing is damaged.
-
-    Examples
-    --------
-    >>> fs.verify("synth", quiet=True)
-    True
-    """
-    return not function_of("verify")(options_from(VerifyOptions, locals()))
 
 
 @command

@@ -69,11 +69,6 @@ COMMANDS |= {
         "featurestack.predict.options:PredictOptions",
         "Predict the classes of new audio with a trained run.",
     ),
-    "verify": Command(
-        "featurestack.predict.predict_audio:verify",
-        "featurestack.predict.options:VerifyOptions",
-        "Check a cache for damage.",
-    ),
     "bundle": Command(
         "featurestack.predict.bundle:make_bundle",
         "featurestack.predict.options:BundleOptions",

@@ -1,4 +1,4 @@
-"""The options of `make predict`, `make verify` and `make bundle`."""
+"""The options of `make predict` and `make bundle`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -146,16 +146,6 @@ def same_words(options: PredictOptions, run: "RunFolder | None") -> list[str]:
     """
     path = str(run.path) if run else options.run
     return option_words(replace(options, run=path))
-
-
-class VerifyOptions(DatasetOptions):
-    """A cache to check for damage; exit status 1 if there is any."""
-
-    example = "DATASET=esc10"
-
-    features: str = option(
-        "all", "feature sets separated by spaces; all: those in the cache"
-    )
 
 
 class BundleOptions(ChosenRun):

@@ -1,5 +1,5 @@
-"""The commands `predict` and `verify`, which refuse what is wrong before torch is
-loaded: predictions for the beginnings of audio files, or for windows through long
+"""The command `predict`, which refuses what is wrong before torch is loaded:
+predictions for the beginnings of audio files, or for windows through long
 recordings, which are read window by window; and what a reader of them must know.
 
 `predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
@@ -31,10 +31,6 @@ from featurestack.compare.metrics import (
     within_classes,
 )
 from featurestack.compare.scores import Predictions, suited
-from featurestack.features_cache.cache import (
-    cache_of,
-    verify_cache,
-)
 from featurestack.features_cache.clip_table import (
     by_label,
     originals,
@@ -53,7 +49,7 @@ from featurestack.pipeline.audio import Info, Samples, Span
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.pipeline.options import SourceOptions
-from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
+from featurestack.predict.options import PredictOptions, class_thresholds
 from featurestack.results.config import RunConfig
 from featurestack.results.dataset_folders import (
     claim,
@@ -492,11 +488,3 @@ def predict_clips(
     if len(table) and not options.next:
         show(table, model.classes, tags=model.task.multilabel)
     return int(table["file"].nunique() < len(files))
-
-
-def verify(options: VerifyOptions) -> int:
-    """Check the feature maps of a cache for damage; 1 if there is any."""
-    cache = cache_of(options.dataset, options.data, options.name, options.features)
-    texts, intact = zip(*verify_cache(cache, options.features).values())
-    print(*texts, sep="\n")
-    return 0 if all(intact) else 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from featurestack.base.errors import UnreadableClips
-from featurestack.features_cache import external
+from featurestack.features_cache import external, hdf5
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.index_file import read_index, refresh
@@ -215,3 +215,37 @@ def test_a_misspelt_path_does_not_find_the_cache_of_its_last_word(cache, tmp_pat
     (tmp_path / "mines.csv").touch()
     with refused(r"unknown dataset .*; did you mean '.*/mines.csv'\? \(DATASET= is"):
         cache_of(str(tmp_path / "mine.csv"), tmp_path / "data")
+
+
+def linked(cache):
+    (cache.folder / "mine.h5").unlink()
+    (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
+
+
+def of_another_format(cache):
+    with h5py.File(cache.folder / "mine.h5", "r+") as file:
+        file.attrs.modify("format_version", 99)
+
+
+DAMAGES = {
+    "not a regular file": linked,
+    "has format 99, expected 1": of_another_format,
+}
+
+
+@pytest.mark.parametrize("said", DAMAGES)
+def test_what_is_wrong_with_a_file_is_named(cache, said):
+    DAMAGES[said](cache)
+    with refused(said):
+        Cache(cache.folder)["mine"]
+
+
+def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatch):
+    # stands for another user: root may read all files
+    with monkeypatch.context() as other:
+        other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
+        with refused("no permission to read it"):
+            Cache(cache.folder)["mine"]
+    path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
+    with refused(f"{path.name} holds mine, expected mine@n_mels=64"):
+        Cache(cache.folder)[path.stem]

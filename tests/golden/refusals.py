@@ -14,7 +14,7 @@ from tests.golden.commands import command, flip_bit
 
 # data/easy/features and runs/plain come from the golden outputs, damaged copies of both
 # from `prepare`.
-REQUESTS, FAILED, DONE = data(__file__).values()
+REQUESTS, DONE = data(__file__).values()
 
 
 def requests(lines):
