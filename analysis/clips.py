@@ -169,16 +169,15 @@ MOST_EMBEDDED = 1_000_000
 EMBEDDED = "data:audio/mpeg;base64,"  # begins the address of embedded audio
 
 
-def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
-    """A part of an audio file as mono MP3: one channel, or the mean of all (0)."""
+def compressed(path: Path, start: float, seconds: float) -> bytes:
+    """A part of an audio file as mono MP3."""
     from featurestack.base.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
         samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)
-    mono = samples[:, channel - 1] if channel else samples.mean(axis=1)
-    mono = np.nan_to_num(mono)
+    mono = np.nan_to_num(samples.mean(axis=1))
     content = BytesIO()
     soundfile.write(
         content,
@@ -219,7 +218,7 @@ def clip_audio(
         with suppress(soundfile.LibsndfileError, ValueError):
             start, end = places[clip]
             seconds = end - start or cache.duration or LONGEST_SECONDS
-            sound = compressed(sources[clip], start, seconds, cache.audio_channel)
+            sound = compressed(sources[clip], start, seconds)
             text = base64.b64encode(sound).decode()
             left -= len(text)
             if left >= 0:
@@ -255,8 +254,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Classes": str(len(classes_in(clips))),
         groups[0].upper() + groups[1:]: number,
         "Folds": f"{clips['fold'].nunique()}{own}",
-        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
-        + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
+        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
         "Features cached": f"{len(cache.features)}, {size(stored)}",
         # only the name: the page may be passed on, but not this machine's folders
         "Source": Path(str(cache.settings.get("source", ""))).name,

@@ -353,7 +353,7 @@ def reason_apart(run: Run, other: Run) -> str:
     if a and b and a.clips == b.clips:
         shared = a.cache.keys() & b.cache.keys()
         same_values = all(a.cache[name] == b.cache[name] for name in shared)
-    of_audio = attrgetter("sample_rate", "duration", "audio_channel")
+    of_audio = attrgetter("sample_rate", "duration")
     same_audio = of_audio(run.config) == of_audio(other.config)
     differing = {
         "dataset": run.dataset != other.dataset,

@@ -90,9 +90,8 @@ def mask_of(clips: Any, names: NDArray[np.object_]) -> Any:
 
 
 def in_words(audio: "StoredFeature | IndexSettings") -> str:
-    """The length, rate and channel of the audio behind features, in words."""
-    of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
-    return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
+    """The length and rate of the audio behind features, in words."""
+    return f"{audio.samples} samples at {audio.sample_rate} Hz"
 
 
 @dataclass(frozen=True)
@@ -213,11 +212,6 @@ class IndexSettings:
     def duration(self) -> float:
         """Seconds of a clip; 0 if none was stated."""
         return self.samples / self.sample_rate if self.sample_rate else 0.0
-
-    @property
-    def audio_channel(self) -> int:
-        """The channel of the audio files, counted from 1; 0 for the mean of all."""
-        return self.settings.get("audio_channel", 0)
 
     @property
     def synthetic(self) -> bool:

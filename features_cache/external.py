@@ -158,7 +158,6 @@ def write_feature(
         dtype=dtype,
         sample_rate=cache.sample_rate,
         samples=cache.samples,
-        audio_channel=cache.audio_channel,
         parameters=parameters,
         **about,
     )

@@ -328,7 +328,6 @@ class StoredFeature:
     frame_unit: str = "index"
     sample_rate: int
     samples: int
-    audio_channel: int = 0  # the files' channel, from 1; 0, their mean, is not stored
     hop_length: int = 0  # samples; 0 if that is unknown or frames are not time
     dtype: str = "float16"
     libraries: str = ""
@@ -357,8 +356,6 @@ class StoredFeature:
         """A hash of the FINGERPRINTED fields, part of every fingerprint."""
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
         covered["parameters"] = as_text(self.parameters)
-        if self.audio_channel:
-            covered["audio_channel"] = self.audio_channel
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
 
     @property
@@ -471,8 +468,6 @@ def write_structure(path: Path, feature: StoredFeature, clip_ids: NDArray) -> No
     """Make the file without its clips: no byte of `values` or `state` is written."""
     with created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {name: getattr(feature, name) for name in ATTRIBUTES}
-        if not feature.audio_channel:
-            del described["audio_channel"]
         described[MARK] = FORMAT
         described["parameters"] = as_text(feature.parameters)
         write_attributes(file, described)

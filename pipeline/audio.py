@@ -1,5 +1,5 @@
 """Decode any audio file that libsndfile reads to float32, mono, at a given rate, padded
-or cut. A `channel` is counted from 1; 0 is the mean of all.
+or cut; the channels of a file are averaged.
 
 The samples equal `librosa.load(path, sr=sample_rate)` within rounding, except for an
 MP3 whose header does not state its length, of which librosa may lose the end. Files
@@ -99,10 +99,9 @@ class _OpenFile(soundfile.SoundFile):
     which loses some milliseconds in an MP3 of a low bit rate.
     """
 
-    def __init__(self, file: Any, path: str | Path, channel: int = 0) -> None:
+    def __init__(self, file: Any, path: str | Path) -> None:
         """Open a path or an open file; `path` is its name in `damaged_frames`."""
         self.path = path
-        self.channel = channel  # the channel that is read
         self.sought = False
         with decoder_messages.kept():
             super().__init__(file)
@@ -137,14 +136,13 @@ def load_clip(
     sample_rate: int,
     samples: int,
     span: Span = WHOLE,
-    channel: int = 0,
 ) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32,
     with zeros after its end. AudioError if the file is missing, empty, damaged, not
-    audio or truncated, lacks the channel, ends more than ROUNDED before the span does,
-    has more than MOST_SAMPLES, or has samples that are NaN or infinite.
+    audio or truncated, ends more than ROUNDED before the span does, has more than
+    MOST_SAMPLES, or has samples that are NaN or infinite.
     """
-    y = decode(path, sample_rate, samples / sample_rate, span, channel)[:samples]
+    y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
@@ -157,18 +155,17 @@ def decode(
     sample_rate: int | None = None,
     seconds: float | None = None,
     span: Span = WHOLE,
-    channel: int = 0,
 ) -> Samples:
     """A clip as mono float32 (n,), whole or at least its first `seconds`."""
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
-        key = os.getpid(), str(path), version_of(path), channel
+        key = os.getpid(), str(path), version_of(path)
         if getattr(_last, "key", None) != key:
-            _last.recording = Recording(path, channel)
+            _last.recording = Recording(path)
             _last.key = key
         return _last.recording.window((start, end), sample_rate)
-    with _opened(path, channel=channel) as file:
+    with _opened(path) as file:
         rate = file.samplerate
         limit = file.frames
         if seconds is not None:
@@ -185,9 +182,9 @@ class Recording:
     is decoded anew from each MP3_PART, so that no window depends on another.
     """
 
-    def __init__(self, path: str | Path, channel: int = 0) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.frames = kept_info(path).frames
-        self.file = _opened(path, whole=False, channel=channel)
+        self.file = _opened(path, whole=False)
         # where in the file the samples `y` begin; -1 after an error
         self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last
@@ -235,7 +232,7 @@ class Recording:
                 return
             if isinstance(source, io.BytesIO):
                 source.seek(0)
-            self.file = _OpenFile(source, self.path, self.file.channel)
+            self.file = _OpenFile(source, self.path)
             self.part = part
             if part:  # even a seek to 0 would change the samples
                 self.file.seek(part)
@@ -320,7 +317,7 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
     return [answers[path] for path in paths]
 
 
-def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenFile:
+def _opened(name: str | Path, *, whole: bool = True) -> _OpenFile:
     """The open file; AudioError as in `load_clip`, for truncation only if `whole`."""
     path = Path(name)
     try:
@@ -335,13 +332,13 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenF
         raise AudioError("empty: the file has 0 bytes")
     try:
         path.open("rb").close()
-        file = _OpenFile(path, path, channel)
+        file = _OpenFile(path, path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             # opened again if its header does not state its length
             content = with_length(path.read_bytes())
             if content is not None:
                 file.close()
-                file = _OpenFile(io.BytesIO(content), path, channel)
+                file = _OpenFile(io.BytesIO(content), path)
     except Truncated:
         if whole:
             file.close()
@@ -362,11 +359,6 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenF
             refuse_truncated(file, path)
         if not file.frames:
             raise AudioError("empty: the file holds no samples")
-        if channel > file.channels:
-            raise AudioError(
-                f"no channel {channel}: the file has"
-                f" {counted(file.channels, 'channel')}; CHANNEL=0 takes the mean of all"
-            )
     except AudioError:
         # callers may keep the error, whose traceback would keep the file open
         file.close()
@@ -375,10 +367,9 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenF
 
 
 def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
-    """Blocks of the file's channel, `limit` frames in all; AudioError if fewer."""
+    """Blocks of the mean of the channels, `limit` frames; AudioError if fewer."""
     size = max(1, BLOCK // file.channels)
-    mixed = file.channels > 1 and not file.channel
-    column = max(0, file.channel - 1)
+    mixed = file.channels > 1
     left = limit
     while left > 0:
         try:
@@ -390,7 +381,7 @@ def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
                 f"truncated: {limit - left} of {limit} samples could be decoded"
             )
         left -= len(block)
-        y = block.mean(axis=1) if mixed else np.ascontiguousarray(block[:, column])
+        y = block.mean(axis=1) if mixed else np.ascontiguousarray(block[:, 0])
         if bad := np.count_nonzero(~np.isfinite(y)):
             raise AudioError(
                 f"{bad} of {len(y)} samples read are NaN, infinite or beyond float32"
@@ -415,9 +406,9 @@ def checked_rate(sample_rate: Any) -> int:
     return int(sample_rate)
 
 
-def checked_samples(samples: ArrayLike, channel: int = 0, several: str = "") -> Samples:
-    """Samples as mono float32 (n,) of full scale 1: a channel of the shorter axis,
-    counted from 1, or the mean of all (0); RequestError for what is not audio.
+def checked_samples(samples: ArrayLike, several: str = "") -> Samples:
+    """Samples as mono float32 (n,) of full scale 1, the mean over the shorter axis of
+    channels; RequestError for what is not audio.
 
     several  what the message on other shapes says about several clips
     """
@@ -438,15 +429,7 @@ def checked_samples(samples: ArrayLike, channel: int = 0, several: str = "") -> 
             f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
             f" (channels, samples), with {MOST_CHANNELS} channels at most{several}"
         )
-    axis = int(y.shape[1] < y.shape[0])
-    if channel > y.shape[axis]:
-        raise RequestError(
-            f"samples of shape {y.shape} have no channel {channel}, on which the model"
-            " was trained"
-        )
-    if not channel:
-        return y.mean(axis=axis)
-    return np.moveaxis(y, axis, 0)[channel - 1]
+    return y.mean(axis=int(y.shape[1] < y.shape[0]))
 
 
 def _scaled(y: NDArray[Any]) -> Samples:

@@ -227,7 +227,6 @@ def stored_feature(
         frame_unit=feature.frame_unit,
         sample_rate=rate,
         samples=samples,
-        audio_channel=dataset.audio_channel,
         hop_length=int(hop or 0) if feature.frame_unit == "s" else 0,
         dtype=dtype,
         libraries=libraries(),

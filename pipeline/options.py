@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 from featurestack.base.options import (
-    CHANNEL,
     DURATION,
     RATE,
     SEED,
@@ -47,12 +46,6 @@ class SourceOptions(DatasetOptions, RunsOptions):
         " layout, else the longest clip's (at most 30); if more than a tenth would"
         " then be padding, the shortest length that keeps 95 % of the clips whole",
         **DURATION,
-    )
-    channel: int | None = option(
-        None,
-        "channel to read from files that have several: 1 is the first, 0 the mean of"
-        " all; by default the cache's, else 0",
-        **CHANNEL,
     )
     seed: int = option(0, "seed of drawn folds and alterations", **SEED)
 
@@ -129,4 +122,3 @@ class ShowOptions(DatasetOptions, ReportsOptions):
     duration: float = option(
         5.0, "seconds of a clip in the list of features", least=0.05, most=60
     )
-    channel: int = option(0, "channel of the file, 0 for the mean", **CHANNEL)

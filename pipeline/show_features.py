@@ -100,7 +100,6 @@ def describe_cache(cache: Cache) -> str:
         f"{cache.settings['dataset']}: {counted(len(cache.clips), 'clip')}"
         f"{f', {only_trained:,} used only for training' if only_trained else ''},"
         f" source {cache.source}, {cache.sample_rate} Hz, {cache.duration:g} s"
-        f"{f', channel {cache.audio_channel}' if cache.audio_channel else ''}"
         f"{', synthetic' if cache.synthetic else ''}"
     )
     rows = []

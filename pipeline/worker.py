@@ -101,8 +101,8 @@ class Job:
         if sources <= clip.maps.keys():
             return clip
         with audio.damaged_frames() as damaged:
-            part = task.span, file.audio_channel
-            clip.y = audio.load_clip(task.path, file.sample_rate, file.samples, *part)
+            rate, samples = file.sample_rate, file.samples
+            clip.y = audio.load_clip(task.path, rate, samples, task.span)
         if files.version_of(task.path)[:2] != task.version:
             raise audio.AudioError(
                 "the file has changed since the cache noted it; run features for that"

@@ -459,7 +459,6 @@ def facts_of_data(
         "classes": tuple(SoundClass(**entry) for entry in task.class_entries(table)),
         "sample_rate": cache.sample_rate,
         "duration": cache.duration,
-        "audio_channel": cache.audio_channel,
         "clip_seconds": clip_seconds(cache, filled),
         "cache_megabytes": cache.megabytes(features),
         "identity": str(replace(cache.identity, sounds=frozenset())),

@@ -75,8 +75,8 @@ INNER_FOLDS = 4
 COMPARED_BY_CLASS = 5  # single features
 # what the run of an answer takes from the run of its set for later use
 SHARED = (
-    "dataset synthetic task seed folds classes sample_rate duration audio_channel"
-    " identity sounds clips"
+    "dataset synthetic task seed folds classes sample_rate duration identity"
+    " sounds clips"
 )
 
 # the tested fold that a choice is for; None for the choice for later use

@@ -29,7 +29,6 @@ LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 DURATION = {"least": 0.001, "most": 3600}  # s, of a clip
-CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 THREADS = {"least": 1, "most": 1024}
 VALIDATION_SHARE = 0.15  # the part of the training groups that VAL=group sets aside
 

@@ -193,8 +193,7 @@ def duplicate_findings(
 
     @lru_cache(KEPT_AT_HAND)
     def decode_row(row: int) -> Samples:
-        part = LONGEST_DURATION, places[row], dataset.audio_channel
-        return audio.decode(paths[row], rate, *part)
+        return audio.decode(paths[row], rate, LONGEST_DURATION, places[row])
 
     pairs = find_near_duplicates(fingerprints, paths, decode_row)
     for first, second, shift, correlation in pairs:
@@ -273,7 +272,7 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
 
 
 def measure_clips(
-    table: pd.DataFrame, sample_rate: int, channel: int
+    table: pd.DataFrame, sample_rate: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
     """Each clip's ARTEFACTS, `reason` if unreadable, `damaged`, and its fingerprint."""
     file_info = lru_cache(audio.file_info)  # a recording has many windows
@@ -286,7 +285,7 @@ def measure_clips(
         try:
             info = file_info(path)
             with audio.damaged_frames() as damaged:
-                y = audio.decode(path, None, LONGEST_DURATION, span, channel)
+                y = audio.decode(path, None, LONGEST_DURATION, span)
         except audio.AudioError as error:
             return {"reason": str(error)}, audio_fingerprint(silence, sample_rate)
         suspects.update(damaged)
@@ -328,8 +327,10 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     shorter = shorter_duration(seconds.to_numpy(), end, other) if len(table) else ""
     listen = "listen to them, and remove empty clips"
     if (table.loc[silent, "channels"] > 1).any():
-        first = f"CHANNEL=1 {other} takes only the first"
-        listen += f"; if channels in antiphase cancel, {first}"
+        listen += (
+            "; channels are averaged, and channels in antiphase cancel: write the"
+            " channel that you want to mono files with a tool of your own"
+        )
     never = "silent: never above -60 dB"
     flat = f"clipped: at least {100 * CLIPPED_SHARE:.1f} % of the samples in flat tops"
     softer = "record at a lower level, or give each class as many clipped clips"

@@ -37,8 +37,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(
             f"{dataset.name} is a cache of external features and has no audio to check"
         )
-    rate, channel = dataset.sample_rate, dataset.audio_channel
-    measures, fingerprints = measure_clips(table, rate, channel)
+    measures, fingerprints = measure_clips(table, dataset.sample_rate)
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
     tested = originals(table)

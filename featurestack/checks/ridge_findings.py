@@ -253,7 +253,7 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
     rows = zip(table["path"], spans(table))
     statistics = []
     for path, span in progress(rows, total=len(table), label="price", unit="clips"):
-        y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
+        y = audio.load_clip(path, rate, dataset.samples, span)
         clip = Clip.decoded(y, rate)
         maps = [feature.compute(clip)[None] for feature in features]
         statistics.append([over_time(each)[0] for each in maps])

@@ -29,7 +29,6 @@ def read(
     path: Path | str,
     sample_rate: int | None = RATE,
     seconds: float | None = None,
-    channel: int = 0,
 ) -> "Clip":
     """An audio file, mono, resampled.
 
@@ -41,8 +40,6 @@ def read(
         Rate in Hz to which it is resampled; None keeps the file's.
     seconds : float, optional
         Cut or padded with zeros to this duration.
-    channel : int
-        Counted from 1; 0 takes the mean of all.
 
     Returns
     -------
@@ -63,10 +60,10 @@ def read(
     try:
         sample_rate = sample_rate or audio.file_info(path).sample_rate
         if seconds is None:
-            y = audio.decode(path, sample_rate, channel=channel)
+            y = audio.decode(path, sample_rate)
         else:
             samples = round(seconds * sample_rate)
-            y = audio.load_clip(path, sample_rate, samples, channel=channel)
+            y = audio.load_clip(path, sample_rate, samples)
     except audio.AudioError as error:
         raise RequestError(f"{path}: {error}") from None
     return Clip.decoded(y, sample_rate)
@@ -246,7 +243,7 @@ def show_command(options: ShowOptions) -> int:
     path = options.reports / "show" / f"{options.audio.stem}.png"
     own = OwnFiles(path.parent, ".show.json")
     own.require(path.name, "REPORTS=")
-    clip = read(options.audio, options.sample_rate, channel=options.channel)
+    clip = read(options.audio, options.sample_rate)
     content = io.BytesIO()
     show(clip, options.features or DRAWN).savefig(content, format="png", dpi=150)
     own.write({path.name: content.getvalue()})

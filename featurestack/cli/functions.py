@@ -44,7 +44,6 @@ def extract(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     frame: float | None = None,
     jobs: int | None = None,
@@ -252,7 +251,6 @@ def check(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> bool:
@@ -291,7 +289,6 @@ def answer(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     features: str | Sequence[str] = "all",
     frame: float | None = None,

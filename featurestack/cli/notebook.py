@@ -36,7 +36,6 @@ def clips(
     label: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
-    channel: int | None = None,
     seed: int = 0,
     quiet: bool = False,
 ) -> "pd.DataFrame":

@@ -349,14 +349,12 @@ def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
     """Write one copy; return whether its original can be read."""
     from scipy.io import wavfile
 
-    rate, channel = dataset.sample_rate, dataset.audio_channel
+    rate = dataset.sample_rate
     try:
-        y = audio.decode(copy.path, rate, LONGEST, (copy.start, copy.end), channel)
+        y = audio.decode(copy.path, rate, LONGEST, (copy.start, copy.end))
     except audio.AudioError:
         return False
     altered = apply_alteration(y[: round(LONGEST * rate)], rate, copy.alteration)
-    # in the channel that is read from the originals
-    altered = np.repeat(altered[:, None], max(1, channel), axis=1)
     content = io.BytesIO()  # by scipy: libsndfile adds a time to float samples
     wavfile.write(content, rate, altered)
     (folder / copy.filename).write_bytes(content.getvalue())

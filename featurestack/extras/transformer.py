@@ -65,11 +65,11 @@ class Features(TransformerMixin, BaseEstimator):
         if not clips:
             raise RequestError("Features: expected at least one clip, got none")
         rate = self.sample_rate or common_rate([cache] if cache else clips)
-        # rate, seconds and channel of what is computed
-        self.audio_: tuple[int, float | None, int] = rate, None, 0
+        # rate and seconds of what is computed
+        self.audio_: tuple[int, float | None] = rate, None
         if cache:
             common_rate([cache], rate)
-            self.audio_ = rate, cache.duration, cache.audio_channel
+            self.audio_ = rate, cache.duration
         channels = self._channels(cache)
         self.channels_ = {c: computed_as(c, self.audio_[0], cache) for c in channels}
         self.versions_ = versions_of(channels)
@@ -151,7 +151,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _clip(self, given: Any) -> Clip:
         """A path or samples as a clip of the rate and duration of `fit`."""
-        rate, seconds, _ = self.audio_
+        rate, seconds = self.audio_
         if isinstance(given, PATH):
             return read(given, *self.audio_)
         clip = given if isinstance(given, Clip) else Clip(given, rate)

@@ -145,7 +145,6 @@ class Model:
             defaults = dict.fromkeys(self.classes, DEFAULT_THRESHOLD)
         self.thresholds = {**defaults, **self.networks.thresholds}
         self.sample_rate = self.config.sample_rate
-        self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
         self.channels: list[tuple[Feature, StoredChannel]] = []
         for channel in self.config.channels:
@@ -170,7 +169,7 @@ class Model:
 
     def __reduce__(self) -> tuple[object, ...]:
         """A copy in another process opens the run or the file again."""
-        limits = {"thresholds": self.thresholds, "audio_channel": self.audio_channel}
+        limits = {"thresholds": self.thresholds}
         return partial(type(self), self.trained, **self.how), (), limits
 
     @classmethod
@@ -188,8 +187,6 @@ class Model:
             model.thresholds = class_thresholds(
                 options.threshold, model.classes, model.thresholds
             )
-            if options.channel is not None:
-                model.audio_channel = options.channel
         return model
 
     @property
@@ -255,7 +252,7 @@ class Model:
             raise RequestError("predict takes samples; fs.predict_audio takes paths")
         rate = audio.checked_rate(sample_rate)
         several = "; predict takes one clip, predict_many a list of clips"
-        samples = audio.checked_samples(y, self.audio_channel, several)
+        samples = audio.checked_samples(y, several)
         seconds = len(samples) / rate
         if seconds > self.longest:
             raise RequestError(

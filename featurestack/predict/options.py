@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.options import (
-    CHANNEL,
     THREADS,
     Auto,
     DatasetOptions,
@@ -72,12 +71,6 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     leading = ("audio", "run", "hop", "threshold", "out", "dataset")
     audio: Path | None = option(
         None, "audio file, or a folder of them with its sub-folders"
-    )
-    channel: int | None = option(
-        None,
-        "channel to read from files that have several: 1 is the first, 0 the mean of"
-        " all; by default the channel of the run's dataset",
-        **CHANNEL,
     )
     hop: float | None = option(
         None,

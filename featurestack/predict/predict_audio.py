@@ -74,7 +74,7 @@ ENDINGS = (".csv", ".json")  # possible endings of OUT
 LIMITS = ("threshold", "gate", "reject")
 OF_SOUNDS = ("hop", "check", "next", *LIMITS)
 WITHOUT_EFFECT = {
-    "CHECKED=": ("audio", "channel", "run", "device", "threads", "out", *OF_SOUNDS),
+    "CHECKED=": ("audio", "run", "device", "threads", "out", *OF_SOUNDS),
     "DATASET= without AUDIO=": ("promise", *OF_SOUNDS),
     "AUDIO=": ("promise",),
 }
@@ -140,7 +140,7 @@ def predict_files(
             longer.append(file)
         rate = model.sample_rate
         # like the dataset's clips
-        place = model.samples, (start, end), model.audio_channel
+        place = model.samples, (start, end)
         y = audio.load_clip(file, rate, *place)
         yield key, y[: max(1, round(seconds * rate))]
 
@@ -238,7 +238,7 @@ def predict_recordings(
         last = max(0, int(seconds * rate) - samples)
         starts = [*range(0, last, max(1, round(hop * rate))), last]
         label = f"{file.name} ({duration(seconds)})"
-        recording = audio.Recording(file, model.audio_channel)
+        recording = audio.Recording(file)
         for first in progress(starts, label=label, unit="windows"):
             start, end = first / rate, min((first + samples) / rate, seconds)
             y = recording.window((start, end), rate)

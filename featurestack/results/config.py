@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from featurestack.base.errors import shortened
-from featurestack.base.options import CHANNEL, DURATION, RATE
+from featurestack.base.options import DURATION, RATE
 from featurestack.base.quantities import counted, listed
 from featurestack.features_cache.clip_table import refuse_class_names
 from featurestack.features_cache.datasets import dataset_name
@@ -176,8 +176,6 @@ class RunConfig:
     identity: str = ""  # of its dataset (features_cache/identity.py), in a line
     # fold -> DIGITS of the hash of each of its sounds, with those only trained on
     sounds: Mapping[str, str] = field(default_factory=dict)
-    # the audio files' channel, counted from 1; 0 for the mean of all
-    audio_channel: int = 0
     exact: bool  # there is one solution, whatever the seed
     protocol: str  # in words
     hash: str  # hash of options, clips and feature values
@@ -227,7 +225,6 @@ class RunConfig:
         dataset_name("", self.dataset)  # refuses what is no folder's name
         require_between("sample_rate", self.sample_rate, 0, RATE["most"])
         require_between("duration", self.duration, 0, DURATION["most"])
-        require_between("audio_channel", self.audio_channel, **CHANNEL)
         if self.clip_seconds is not None:
             require_between("clip_seconds", self.clip_seconds, 0, self.duration)
         names = [each.name for each in self.classes]

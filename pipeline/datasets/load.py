@@ -76,7 +76,7 @@ LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; if more, a shorter is taken
 # options that are ignored for a cache, with a note
-OF_AUDIO = ("sample_rate", "duration", "channel")
+OF_AUDIO = ("sample_rate", "duration")
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -296,15 +296,12 @@ def _read(options: SourceOptions) -> Listing:
 def settings_of_audio(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[Attributes, Sequence[str], set[str]]:
-    """Rate, samples and channel; notes; ids of clips whose files cannot be opened."""
+    """Rate and samples; notes; ids of clips whose files cannot be opened."""
     usual = listing.sample_rate, listing.duration
     if settings:
         usual = settings["sample_rate"], settings["samples"] / settings["sample_rate"]
     rate = options.sample_rate or usual[0]
     duration = options.duration or usual[1]
-    channel = options.channel
-    if channel is None:
-        channel = settings.get("audio_channel", 0)
     notes = list[str]()
     unreadable = set[str]()
     # the cache keeps its rate and duration, also the one that this command makes
@@ -313,10 +310,9 @@ def settings_of_audio(
         of_listed = of_files(listing.table, rate, duration, other)
         rate, duration, notes, unreadable = of_listed
     elif (rate, duration) == usual != (listing.sample_rate, listing.duration):
-        of_channel = f" of channel {channel}" if channel else ""
         note = (
-            f"the cache's settings are used, {duration:.4g} s at {rate} Hz"
-            f"{of_channel}; for DURATION=, SAMPLE_RATE= or CHANNEL= add {other}"
+            f"the cache's settings are used, {duration:.4g} s at {rate} Hz;"
+            f" for DURATION= or SAMPLE_RATE= add {other}"
         )
         notes = [note]
     samples = round(duration * rate)
@@ -325,8 +321,7 @@ def settings_of_audio(
             f"a clip of {duration:g} s at {rate} Hz has no sample: set DURATION= or"
             " SAMPLE_RATE="
         )
-    made = {"sample_rate": rate, "samples": samples, "audio_channel": channel or None}
-    return made, notes, unreadable
+    return {"sample_rate": rate, "samples": samples}, notes, unreadable
 
 
 def of_files(
@@ -472,8 +467,6 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
         lines.append(f"{length} ({dataset.samples:,} samples per clip)")
-    if dataset.audio_channel:
-        lines.append(f"channel {dataset.audio_channel} of each file")
     if only_trained := len(dataset.table) - len(originals(dataset.table)):
         lines.append(f"{counted(only_trained, 'more clip')}, used only for training")
     lines += dataset.notes

@@ -64,17 +64,6 @@ def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(
     assert clips.clip_audio(cache, ["two"], [], tmp_path) == {"two": link}
 
 
-def test_a_player_has_the_channel_of_the_cache(tmp_path):
-    sides = [np.sin(np.arange(RATE) * 2 * np.pi * f / RATE) for f in (300, 900)]
-    soundfile.write(tmp_path / "two.wav", np.stack(sides, axis=1) / 2, RATE)
-    for channel, pitches in ((0, [300, 900]), (1, [300]), (2, [900])):
-        mp3 = clips.compressed(tmp_path / "two.wav", 0, 1, channel)
-        decoded, rate = soundfile.read(BytesIO(mp3))
-        heard = np.abs(np.fft.rfft(decoded[:rate]))
-        loud = np.flatnonzero(heard > heard.max() / 4)
-        assert {*(round(hertz / 100) * 100 for hertz in loud)} == {*pitches}
-
-
 def embedded(audio):
     return [clip for clip, at in audio.items() if at.startswith(clips.EMBEDDED)]
 

@@ -159,6 +159,13 @@ def test_damage_is_named(tmp_path):
     assert all(one.remedy for one in found.values() if one.severity != NOTE)
 
 
+def test_channels_in_antiphase_cancel_and_the_remedy_is_a_file_of_one(tmp_path):
+    opposite = np.stack([noise(8), -noise(8)], axis=1)
+    silent = findings(make(tmp_path, CLEAN | {"8.wav": opposite}))["silent"]
+    assert [name.split()[0] for name in silent.names] == ["8"]
+    assert "channels in antiphase cancel: write the channel that you" in silent.remedy
+
+
 def test_clips_with_damaged_mp3_frames_are_found_by_name_alone(tmp_path, capfd):
     path = make(tmp_path, {f"{n}.mp3": noise(n) for n in range(16)})
     damage_frame(tmp_path / "5.mp3")

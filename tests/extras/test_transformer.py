@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
@@ -106,19 +105,6 @@ def test_features_of_a_file_that_changed_are_computed_anew(tmp_path):
     file = cache.clips["path"][0]
     fs.write(fs.tone(440, seconds=2, sample_rate=RATE, amplitude=0), file)
     assert (fs.Features("rms", cache=cache).fit_transform([file]) == 0).all()
-
-
-def test_a_new_file_is_read_as_the_cache_reads_its_own(tmp_path):
-    sound = fs.tone(440, sample_rate=RATE).y
-    for name in ("a", "b"):
-        (tmp_path / "own" / name).mkdir(parents=True)
-        file = tmp_path / "own" / name / "1.wav"
-        soundfile.write(file, np.stack([sound, 0 * sound], axis=1), RATE)
-    given = {"data": tmp_path / "data", "channel": 2, "quiet": True, "jobs": 1}
-    cache = fs.extract(tmp_path / "own", "rms", **given)
-    copy = tmp_path / "copy.wav"
-    shutil.copy(file, copy)
-    assert (fs.Features("rms", cache=cache).fit_transform([file, copy]) == 0).all()
 
 
 EDITED = """

@@ -91,22 +91,6 @@ def test_a_window_is_what_it_would_be_cut_from_the_whole_recording(tmp_path, kin
             np.testing.assert_allclose(windowed, expected, rtol=0, atol=largest)
 
 
-@pytest.mark.parametrize("kind", WINDOWED)
-def test_a_channel_is_read_alone_whole_and_in_windows(tmp_path, kind):
-    y = [0.2, 0.05] * np.random.default_rng(3).standard_normal((32_000, 2))
-    path = recording(tmp_path / kind, y, 8_000)
-    left, right = (audio.decode(path, channel=channel) for channel in (1, 2))
-    assert left.std() > 2 * right.std()
-    np.testing.assert_allclose((left + right) / 2, audio.decode(path), atol=1e-6)
-    for channel, whole in ((1, left), (2, right)):
-        for start in (1.0, 0.25, 1.5):
-            window = audio.decode(path, span=(start, start + 1), channel=channel)
-            first = round(start * 8_000)
-            assert np.array_equal(window, whole[first : first + 8_000])
-    with pytest.raises(audio.AudioError, match="no channel 3: the file has 2 channels"):
-        audio.decode(path, channel=3)
-
-
 def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_again(
     tmp_path,
 ):

@@ -97,7 +97,7 @@ def sound_and_card(
     rate = model.sample_rate
     around = np.clip(2 * (row.end - row.start), *CONTEXT)
     begin, until = max(0.0, row.start - around), min(row.end + around, seconds)
-    place = rate, round((until - begin) * rate), (begin, until), model.audio_channel
+    place = rate, round((until - begin) * rate), (begin, until)
     y = audio.load_clip(file, *place)
     sound = io.BytesIO()
     soundfile.write(sound, y, rate, format="WAV")

@@ -197,7 +197,7 @@ def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
     rate, samples = model.sample_rate, model.samples
     span = clip.start, clip.end
     try:
-        y = audio.load_clip(clip.path, rate, samples, span, model.audio_channel)
+        y = audio.load_clip(clip.path, rate, samples, span)
     except audio.AudioError as error:
         named = clip.path or "the cache names no files"
         raise RequestError(
