@@ -11,10 +11,9 @@ each class. `channels` describes each channel (`Channels`), whose rows have one 
 meanings:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
-    "cyclic"     rows are pitch classes (chroma): pitch rotates them
+    "cyclic"     rows are pitch classes (chroma)
     "wave"       samples of a waveform
-    "none"       anything else (mfcc, tonnetz, few rows): rows are neither moved nor
-                 masked
+    "none"       anything else (mfcc, tonnetz, few rows): rows are not masked
 
 All channels of a clip whose columns are time move together; a channel with other
 columns, such as modulation frequencies, stays. Random numbers come from the batch's
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
 EVERY_KIND = ("image", "wave", "vector")
 # number of time masks, and of frequency masks, in SpecAugment's best policies
 MASKS = 2
-# octaves from cqt's first row to its last (mel has about nine); a cyclic channel has
-# one
-OCTAVES = 7
-# spare noise values, so that two clips of a batch rarely get the same window
-NOISE_OFFSETS = 1 << 16
 
 
 class Channels(NamedTuple):
@@ -197,69 +191,6 @@ def gain(batch: Batch, strength: float) -> Batch:
     return batch._replace(x=x)
 
 
-# Changes in time: all channels whose columns are time move alike.
-
-
-@augment(default=0.2, maximum=0.5)
-def stretch(batch: Batch, strength: float) -> Batch:
-    """The speed changes by up to `strength`; a clip that ends early continues with its
-    beginning.
-
-    On a waveform it changes the pitch with the speed.
-    """
-    length = batch.x.shape[3]
-    speed = batch.uniform(1 - strength, 1 + strength)
-    speed = speed.double()  # for the places of a long waveform
-    position = speed[:, None] * batch.places(3)
-    left = position.floor().long()
-    fraction = (position - left).to(batch.x.dtype)
-    fraction = fraction[:, None, None, :]
-    before = take_frames(batch.x, left % length)
-    after = take_frames(batch.x, (left + 1) % length)
-    stretched = before.lerp_(after, fraction)
-    return batch._replace(x=batch.in_time(stretched))
-
-
-# A change in frequency, for rows that are frequencies.
-
-
-@augment(default=0.05, maximum=0.5, kinds=("image",))
-def pitch(batch: Batch, strength: float) -> Batch:
-    """Rows shift by up to `strength` of their number; chroma rotates by this interval,
-    mfcc stays.
-    """
-    height = batch.x.shape[2]
-    share = batch.uniform(-strength, strength)
-    steps = share[:, None, None] * height
-    rows = batch.places(2)
-    rising = rows - steps.round()
-    rising = rising.long()
-    rising = rising.clamp(0, height - 1)  # the edge row fills the gap
-    rotation = (steps * OCTAVES).round()
-    rotated = rows - rotation
-    rotated = rotated.long() % height
-    spectra = batch.where("frequency")[..., 0]
-    cyclic = batch.where("cyclic")[..., 0]
-    source = rows.where(~spectra, rising)
-    source = source.where(~cyclic, rotated)  # (B, C, H)
-    return batch._replace(x=take_rows(batch.x, source))
-
-
-def take_rows(x: Tensor, index: Tensor) -> Tensor:
-    """The rows of x (B, C, H, W) at the places (B, C, L) of each clip and channel: (B,
-    C, L, W). Whole rows are copied, five times as fast as `gather` on a CPU.
-    """
-    import torch
-
-    clips, channels, height, width = x.shape
-    table = x.reshape(-1, width)
-    planes = torch.arange(clips * channels, device=x.device)
-    first = planes.view(clips, channels, 1) * height
-    places = first + index
-    taken = table.index_select(0, places.flatten())
-    return taken.view(clips, channels, -1, width)
-
-
 # Masks as in SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames become 0,
 # the mean of standardised values.
 
@@ -308,29 +239,6 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
         after = index >= start + width
         keep = keep & (before | after)
     return keep.to(batch.x.dtype)
-
-
-# Changes of values: places stay.
-
-
-@augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
-def noise(batch: Batch, strength: float) -> Batch:
-    """White noise of up to `strength` standard deviations is added.
-
-    Drawing a normal number costs fifty times as much as adding it, so the clips share
-    one row of numbers, and each takes a random window of it.
-    """
-    import torch
-
-    values = batch.x[0].numel()
-    numbers = torch.randn(values + NOISE_OFFSETS, **batch.source)
-    numbers = numbers.to(batch.x)
-    start = (batch.uniform() * NOISE_OFFSETS).floor().long()
-    windows = numbers.unfold(0, values, 1)[start]
-    windows = windows.view_as(batch.x)
-    level = batch.each(batch.uniform(0, strength))
-    noisy = batch.x.addcmul(windows, level)
-    return batch._replace(x=noisy)
 
 
 @augment(default=0.5, maximum=1.0, kinds=("wave",))
