@@ -93,8 +93,8 @@ def without_shared(
         kept = tuple(pair for pair in channel.parameters if pair not in shared)
         pairs[str(channel)] = str(replace(channel, parameters=kept))
     longest_first = sorted(map(re.escape, pairs), key=len, reverse=True)
-    channel = re.compile("|".join(longest_first))
-    texts = [channel.sub(lambda found: pairs[found[0]], name) for name in names]
+    any_channel = re.compile("|".join(longest_first))
+    texts = [any_channel.sub(lambda found: pairs[found[0]], name) for name in names]
     own = Channel("", tuple(sorted(shared)))
     return texts, f". All features have {own}"
 

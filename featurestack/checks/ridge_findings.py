@@ -62,7 +62,7 @@ def weights_of(targets: NDArray[np.integer] | NDArray[np.bool_]) -> Floats:
     """(N,) the weight of each clip in fit and score, by the metric that suits."""
     if targets.ndim == 2:
         return np.ones(len(targets))
-    labels = indicator(targets, targets.max() + 1)
+    labels = indicator(targets.astype(np.intp), int(targets.max()) + 1)
     if not suited(ACCURACY, labels).balanced:
         return np.ones(len(targets))
     return labels @ class_weights(labels.sum(axis=0))
@@ -72,7 +72,8 @@ def metric_of(targets: NDArray[np.integer] | NDArray[np.bool_]) -> str:
     """The name of the score."""
     if targets.ndim == 2:
         return "macro AUROC"
-    return suited(ACCURACY, indicator(targets, targets.max() + 1)).title
+    labels = indicator(targets.astype(np.intp), int(targets.max()) + 1)
+    return suited(ACCURACY, labels).title
 
 
 def answers_left_out(

@@ -279,7 +279,7 @@ def precision_of_seeds(
     precision, bias = np.mean(precisions, axis=0)[0], np.mean(biases, axis=0)[0]
     scored = ~np.isnan(precision)
     variance = np.nanvar(np.mean(replicates, axis=0)[:, scored], axis=0)
-    spread = spread_of(variance, spread)
+    spreads = spread_of(variance, spread)
     # the last column counts all clips
     counted = np.column_stack([target, np.ones(len(target))])[:, scored]
     effective = effective_recordings(recording_sums(counted, recordings))
@@ -291,7 +291,7 @@ def precision_of_seeds(
     shares[-1], least = mean_of_classes(classes, positives)
     variance[-1] = max(variance[-1], least * PRECISION_VARIANCE)
     table[scored, 1:] = wilson_interval(
-        precision[scored], variance, effective, len(target), spread, shares
+        precision[scored], variance, effective, len(target), spreads, shares
     )
     table[:, 1] = np.maximum(table[:, 1] - np.nan_to_num(bias).clip(0), 0)
     return table

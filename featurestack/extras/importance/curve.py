@@ -78,9 +78,10 @@ def curve_summary(curve: pd.DataFrame) -> str:
     titled |= {"balanced_accuracy": "balanced accuracy"}
     score = next(name for name in titled if name in curve)
     title = titled[score]
-    forms = dict.fromkeys(("recordings", "clips"), "{:,.0f}".format)
-    forms |= dict.fromkeys({score, "low", "high"} & {*curve}, percent)
-    texts = {name: curve[name].map(form) for name, form in forms.items()}
+    scores = [name for name in (score, "low", "high") if name in curve]
+    texts = {name: curve[name].map(percent) for name in scores}
+    for name in ("recordings", "clips"):
+        texts[name] = curve[name].map("{:,.0f}".format)
     gains = curve.groupby("features", sort=False)[score].diff()
     texts["gain"] = ["" if pd.isna(gain) else points(gain) for gain in gains]
     shown = curve.drop(columns="tested").assign(**texts)
