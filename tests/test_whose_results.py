@@ -102,6 +102,29 @@ def test_two_places_of_a_name_lie_beside_each_other(without_cache):
     ]
 
 
+@pytest.mark.parametrize("places", ["siteA siteB siteA", "siteB siteA siteB"])
+def test_answers_of_two_places_lie_beside_each_other(without_cache, places):
+    pages = {}
+    for place in places.split():
+        told = done(f"answer DATASET={place}/audio FEATURES='mel rms' JOBS=1").out
+        page = re.search("report: (.*)", told)[1]
+        assert pages.setdefault(place, page) == page
+        shutil.rmtree("data")
+    assert len({*pages.values()}) == 2
+    assert len([*Path("runs/audio").glob("answer*/run.json")]) == 2
+
+
+def test_a_report_proposes_a_run_that_is_there(without_cache):
+    for words in ("DATASET=siteA/audio", f"DATASET=audio RUNS={without_cache}/runs"):
+        (run,) = re.findall(
+            "predict AUDIO=FILE RUN=(.*)", done(f"analysis {words}").out
+        )
+        assert Path(run, "run.json").exists()
+    shutil.copytree("runs/audio/mel-linear", "elsewhere/runs/other/mel-linear")
+    told = done("analysis RUNS=elsewhere/runs REPORTS=elsewhere/reports").out
+    assert "RUN=elsewhere/runs/other/mel-linear" in told
+
+
 @pytest.mark.parametrize("away", ["", "data", "birds", "data birds"])
 def test_two_data_with_one_runs_never_take_each_others_runs(tmp_path, away):
     for place in ("w1", "w2"):

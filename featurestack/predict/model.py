@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import joblib
 import numpy as np
@@ -122,7 +122,7 @@ class Model:
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
         limits = TrainedOptions(reject=reject, gate=gate)
-        self.how = {"device": device, "reject": reject, "gate": gate}
+        self.how: dict[str, Any] = {"device": device, "reject": reject, "gate": gate}
         run: Path | str | RunFolder = trained
         if not isinstance(trained, RunFolder):
             run = os.fspath(trained)
