@@ -104,7 +104,7 @@ onnx             export {of_run} OUT={world}/model.onnx
 listen           listen {of_run}
 listen-bundle    listen RUN={world}/model.pt
 bundle           bundle {of_run} OUT={world}/model.pt
-train-list       models MODEL=cnn4
+train-list       models
 runs-list        runs {runs}
 analysis         analysis {sounds} {report}
 """

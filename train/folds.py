@@ -1,15 +1,12 @@
-"""Train the folds of a run, one after the other or side by side on several devices.
+"""Train the folds of a run, one after the other or by several processes side by side.
 
-Each of several DEVICEs has its own process; torchrun, or the same command typed twice,
-starts such processes too. A process trains folds that no other process trains, and then
-waits for the others. So when a process ends, all folds are finished, even if another
-process has failed.
+torchrun, or the same command typed twice, starts several processes. A process trains
+folds that no other process trains, and then waits for the others. So when a process
+ends, all folds are finished, even if another process has failed.
 """
 
 import os
 import platform
-import subprocess
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +21,8 @@ from torch import nn
 from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import Lock
-from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
-from featurestack.base.shell import load_words
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.identity import pieces
 from featurestack.features_cache.index_file import FAILURES, has_failed
@@ -51,7 +46,6 @@ from featurestack.train.fold_data import (
     measure_clips,
     seeded,
 )
-from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan
 from featurestack.train.trainer import Trainer, trainer_of
 
@@ -63,42 +57,12 @@ NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED = "recording is also in the test or validation clips"
 
 
-# ---- several processes
-
-
-def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
-    """Train these folds on the devices of the options, an exact model on the CPU."""
-    named = plan.options.device if plan.model.kind.in_steps else "cpu"
-    devices = list(map(device_of, named.split()))
-    if len(devices) > 1:
-        train_side_by_side(plan.options)
-        return
-    if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # the GPU, by torchrun
+def train_on_device(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
+    """Train these folds on the device of the options, an exact model on the CPU."""
+    device = device_of(plan.options.device if plan.model.kind.in_steps else "cpu")
+    if device == "cuda" and "LOCAL_RANK" in os.environ:  # the GPU, by torchrun
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    train_run(plan, folds, devices[0], bar)
-
-
-def train_side_by_side(options: RunOptions) -> None:
-    """Train one run on several devices, one process for each device."""
-    devices = options.device.split()
-    train = [sys.executable, "-m", "featurestack", "train"]
-    jobs = []
-    for device in devices:
-        words = [*option_words(replace(options, device=device)), *load_words()]
-        process = [*train, *words]
-        # not the first process: this one says what concerns all, and ends the record
-        nowhere, later = subprocess.DEVNULL, {**os.environ, "RANK": "1"}
-        jobs.append(subprocess.Popen(process, stdout=nowhere, env=later))
-    try:
-        failed = [device for device, job in zip(devices, jobs) if job.wait()]
-    finally:  # Ctrl-C reaches the children by itself; other errors do not
-        for job in jobs:
-            job.terminate()
-    if failed:
-        raise Failed(f"training on {' and '.join(failed)} failed: see above")
-
-
-# ---- one process
+    train_run(plan, folds, device, bar)
 
 
 def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:

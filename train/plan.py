@@ -289,8 +289,8 @@ def settle(
         model=model.name,
         task=task.name,
         augment=named.augment or "none",
-        # predictions do not depend on how many GPUs there are or which
-        device=named.device.split()[0].partition(":")[0],
+        # predictions do not depend on which GPU it is
+        device=named.device.partition(":")[0],
     )
     if model.kind.in_steps and named.weights in ("auto", "imagenet"):
         from featurestack.train.pretrained import choose_weights

@@ -247,7 +247,7 @@ def table(done: Sequence[RunFolder]) -> str:
 
 def first_process() -> bool:
     """Whether this process says what concerns all that train the run, and ends its
-    record: not the later ones of torchrun, nor those of `train_side_by_side`.
+    record: not the later ones of torchrun.
     """
     return os.environ.get("RANK", "0") == "0"
 
@@ -265,10 +265,10 @@ def unfinished_folds(plan: Plan) -> list[int]:
 def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
     """Train the unfinished folds; `bar` counts the clips of all epochs."""
     if folds := unfinished_folds(plan):
-        from featurestack.train.folds import train_on_devices
+        from featurestack.train.folds import train_on_device
 
         try:
-            train_on_devices(plan, folds, bar)
+            train_on_device(plan, folds, bar)
         except Taken:  # by a run that began meanwhile
             return train_plan(choose_folder(plan), bar)
     if first_process():

@@ -126,7 +126,7 @@ def fit(
     """Train a model on each fold, as `make train` does, or open the finished run.
 
     Every option that can change predictions takes a list, and each combination is a
-    run; a list of devices shares the folds.
+    run.
 
     Parameters
     ----------

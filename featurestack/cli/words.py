@@ -86,8 +86,8 @@ COMMANDS |= {
     ),
     "models": Command(
         "featurestack.train.models.sizes:list_models",
-        "featurestack.train.options:ModelsOptions",
-        "List models with their sizes and augmentations, or one model's layers.",
+        "featurestack.base.options:Options",
+        "List models with their sizes, and augmentations.",
     ),
     "network": Command(
         "featurestack.embeddings.networks:network",

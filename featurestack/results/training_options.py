@@ -160,7 +160,7 @@ class Training(Options):
     )
     device: str = of_networks(
         "auto",
-        "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
+        "cpu, cuda, cuda:1 or mps",
         label="",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import featurestack as fs
+from featurestack.base.options import Options
 from featurestack.base.registry import Registry
 from featurestack.pipeline.features import FEATURES
 from featurestack.predict.bundle import make_bundle
@@ -14,7 +15,6 @@ from featurestack.train import augment
 from featurestack.train.augment import AUGMENTS, parse_augment
 from featurestack.train.models import MODELS
 from featurestack.train.models.sizes import list_models
-from featurestack.train.options import ModelsOptions
 from tests.golden.commands import ROOT
 from tests.predict.test_clips import probabilities, write
 from tests.train.sounds import CLASSES, train_run
@@ -69,7 +69,7 @@ def tiny():
 def test_the_example_of_a_model_is_listed_trained_bundled_and_exported(
     sounds_run, tmp_path, capsys
 ):
-    list_models(ModelsOptions())
+    list_models(Options())
     row = re.compile(r"^tiny +image .* tiny@width=16 ", re.MULTILINE)
     listed = capsys.readouterr().out
     assert row.search(listed)

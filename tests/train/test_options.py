@@ -1,13 +1,29 @@
 """Every option of a training step changes the weights, in every kind of network."""
 
+from typing import get_args
+
 import pytest
 import torch
 
-from featurestack.base.options import fields
+from featurestack.base.options import fields, kind_of
 from featurestack.results.training_options import Training
 from featurestack.train.network_input import KINDS
-from tests.results.test_training_options import other_values
 from tests.train.small_cache import clip_table, fill, run_with, small_options
+
+# options whose default depends on the case -> another value
+VALUES = {"augment": "mixup=0.4", "epochs": 3, "lr": 0.01}
+
+
+def other_values(name):
+    """Values that are not the default."""
+    field = fields(Training)[name]
+    kind = kind_of(field)[0]
+    if name in VALUES:
+        return [VALUES[name]]
+    if choices := get_args(kind):
+        return choices
+    return [min(kind(field.default * 2 or 1), field.metadata["bounds"][1])]
+
 
 # a network of each kind of input that trains in steps, and its feature
 NETWORKS = {

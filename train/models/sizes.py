@@ -1,26 +1,21 @@
-"""`make models`: list models with their sizes, and augmentations, or show one model."""
+"""`make models`: list models with their sizes, and augmentations."""
 
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from featurestack.base.options import Options
 from featurestack.base.quantities import count
 from featurestack.base.registry import first_sentence
-from featurestack.base.shell import make_command
 from featurestack.base.terminal import text_table
 from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import FROM_SCRATCH
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS, resolve
 from featurestack.train.network_input import KINDS, InputKind, InputSpec
-from featurestack.train.options import ModelsOptions
 
 CLASSES = 50  # number of classes for which sizes are counted
-DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
-
-Stages = list[tuple[str, tuple[int, ...]]]
 
 
 def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
@@ -48,61 +43,37 @@ def example(kind: InputKind) -> InputSpec:
 
 def describe_model(
     name: str, shape: tuple[int, int, int] | None = None, classes: int = CLASSES
-) -> tuple[int, int, Stages]:
-    """(parameters, multiply-adds of a clip, stages) for an input (D, H, W), by default
+) -> tuple[int, int]:
+    """(parameters, multiply-adds of a clip) for an input (D, H, W), by default
     `example` of its kind.
 
-    Stages are the shape of the input and the shape after each layer, down to DEPTH,
-    that changes it. Multiply-adds are those of convolutions and linear layers, as in
-    papers. The network runs on the CPU: on `meta` torch would import its compiler.
-    Tensors of a user's network need not be parameters, so it is built there too.
+    Multiply-adds are those of convolutions and linear layers, as in papers. The network
+    runs on the CPU: on `meta` torch would import its compiler. Tensors of a user's
+    network need not be parameters, so it is built there too.
     """
     model = resolve(name)
     shape = shape or example(model.kind).shape
     channels, rows, frames = shape
     operations: list[int] = []
-    stages: Stages = [("input", shape)]
 
-    def note(place: str, layer: nn.Module, _: object, output: Any) -> None:
-        while isinstance(output, tuple | list) and output:
-            output = output[0]  # of a recurrent or an attention layer
-        if not isinstance(output, torch.Tensor):
-            return
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            kernel = layer.weight[0]  # (inputs of a group, *kernel)
-            operations.append(kernel.numel() * output.numel())
-        _, former = stages[-1]
-        shape = tuple(output.shape[1:])
-        if place.count(".") < DEPTH and shape != former:
-            stages.append((place or "output", shape))
+    def note(layer: nn.Module, _: object, output: Any) -> None:
+        kernel = layer.weight[0]  # (inputs of a group, *kernel)
+        operations.append(kernel.numel() * output.numel())
 
     with torch.device("cpu" if model.user_defined else "meta"):  # meta draws no weights
         network = model.build(channels, classes, (rows, frames)).eval()
     network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
-    for place, layer in network.named_modules():
-        layer.register_forward_hook(partial(note, place))
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(note)
     with torch.inference_mode():
         network(torch.zeros(1, *shape))
-    return (
-        sum(weight.numel() for weight in network.parameters()),
-        sum(operations),
-        stages,
-    )
+    return sum(weight.numel() for weight in network.parameters()), sum(operations)
 
 
-def list_models(options: ModelsOptions) -> None:
-    """The command `models`: every model and augmentation, or one model's layers."""
+def list_models(options: Options) -> None:
+    """The command `models`: every model and augmentation."""
     torch.set_num_threads(1)  # the work is too small to be shared among threads
-    if options.model:
-        parameters, operations, stages = describe_model(options.model)
-        rows = [(stage, "x".join(map(str, shape))) for stage, shape in stages]
-        print(f"{options.model}: {resolve(options.model).summary}\n")
-        print(text_table(rows, ("stage", "shape")))
-        print(
-            f"\n{count(parameters)} parameters, {count(operations)} multiply-adds per"
-            " clip"
-        )
-        return
     every = MODELS.complete()
     inputs = []
     for name, kind in KINDS.items():
@@ -110,7 +81,7 @@ def list_models(options: ModelsOptions) -> None:
         inputs.append(f"{name}: {'x'.join(map(str, lengths))}")
     models = []
     for name, entry in sorted(every.items()):
-        sizes = map(count, describe_model(name)[:2])
+        sizes = map(count, describe_model(name))
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         with_options = settings and f"{name}@{settings}"
         models.append((name, entry.kind.name, *sizes, with_options, entry.summary))
@@ -119,7 +90,6 @@ def list_models(options: ModelsOptions) -> None:
         strengths = f"{each.default:g}", f"{each.maximum:g}"
         about = first_sentence(each.transform)
         augmentations.append((name, *strengths, ", ".join(each.kinds), about))
-    layers = make_command("models", "MODEL=NAME")
     parts = [
         f"Models ({', '.join(inputs)}; {CLASSES} classes)",
         text_table(
@@ -127,6 +97,5 @@ def list_models(options: ModelsOptions) -> None:
         ),
         "Augmentations (AUGMENT=name=strength,…)",
         text_table(augmentations, ("name", "default", "maximum", "for", "")),
-        f"{layers} shows the shape after each layer that changes it",
     ]
     print("\n\n".join(parts))
