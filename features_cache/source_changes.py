@@ -13,7 +13,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.files import content_hash, is_file, is_folder, version_of
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import read_table
-from featurestack.features_cache.clip_table import VERSION_COLUMNS
+from featurestack.features_cache.clip_table import VERSION_COLUMNS, WINDOW_COLUMNS
 from featurestack.features_cache.identity import hash_or_blank, hashes_of
 
 
@@ -114,6 +114,25 @@ def has_same_sounds(clips: pd.DataFrame, settings: Mapping[str, Any]) -> bool:
     if files.empty or sizes != files["source_size"].tolist():
         return False
     return hashes_of(files["path"]) == files["source_hash"].tolist()
+
+
+def copies(clips: pd.DataFrame) -> str:
+    """A sentence on clips that have the content of a clip of another fold and source
+    recording, by which a model is tested on what it was trained on; '' if none has.
+    """
+    known = clips[(clips["source_hash"] != "") & (clips["source_seconds"] > 0)]
+    known = known.assign(fold=known["fold"].where(known["train_only"] == "", 0))
+    content = ["source_hash", *WINDOW_COLUMNS]
+    numbers = known.groupby(content)[["fold", "group"]].transform("nunique")
+    leaks = known[(numbers > 1).all(axis=1)]
+    if leaks.empty:
+        return ""
+    same = leaks["source_hash"] == leaks["source_hash"].iloc[0]
+    first, second = leaks["clip_id"][same].iloc[:2]
+    return (
+        f"{counted(len(leaks), 'clip')} have the content of a clip in another fold,"
+        f" such as {first} and {second}, so scores are too high: check names them"
+    )
 
 
 def new_files(folder: Path, extracted: Collection[str]) -> int:

@@ -37,6 +37,7 @@ from featurestack.features_cache.feature_names import (
 from featurestack.features_cache.hdf5 import StoredFeature, read_header
 from featurestack.features_cache.identity import hash_or_blank
 from featurestack.features_cache.index_file import feature_names
+from featurestack.features_cache.source_changes import copies
 from featurestack.features_cache.writer import Extraction
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
@@ -98,7 +99,7 @@ def request(
     if not dataset.read_only:
         clips = with_hashes(clips, rows)
     changes = [] if before is None else describe_changes(before, clips, rows)
-    notes = [*dataset.notes, *changes, *left_out]
+    notes = [*dataset.notes, *changes, *left_out, *filter(None, [copies(clips)])]
     if not options.frame:
         notes += long_frames_notes(features, dataset.sample_rate)
     former = {}

@@ -334,3 +334,45 @@ def test_folds_of_another_place_are_neither_read_nor_replaced(tmp_path, first, w
         if word != "answer":
             done(f"{word} DATASET=moved/birds {COMMANDS[word]}")
         assert Path("data/birds/folds.csv").read_text() == kept
+
+
+def twins(folder, twin):
+    """Six clips of noise, each with a twin in its class."""
+    write_clips(folder / "birds", "ant", "bee", clips=3)
+    for file in sorted(folder.glob("birds/*/*.wav")):
+        twin(file, file.with_name(f"again_{file.name}"))
+
+
+def copy_of_another_time(file, other):
+    other.write_bytes(file.read_bytes())
+    os.utime(other, ns=(0, 0))
+
+
+@pytest.mark.parametrize("twin", [shutil.copy, shutil.copy2, copy_of_another_time])
+def test_equal_contents_in_two_folds_are_named(tmp_path, twin):
+    twins(tmp_path, twin)
+    with inside(tmp_path):
+        said = "have the content of a clip in another fold"
+        assert said in done("features DATASET=birds FEATURES=mel JOBS=1").out
+        assert said in done(f"train DATASET=birds {LINEAR}").err
+        grouped = "DATASET=birds NAME=grouped FEATURES=mel"
+        group = "GROUP='([a-z]+_.)$' JOBS=1"
+        assert said not in done(f"features {grouped} {group}").out
+        assert said not in done(f"train {grouped} MODEL=linear").err
+
+
+def linked_twice(file, other):
+    other.hardlink_to(file)
+
+
+def symbolic_link(file, other):
+    other.symlink_to(file)
+
+
+@pytest.mark.parametrize("twin", [linked_twice, symbolic_link])
+@pytest.mark.parametrize("word", ["features", "data", "check"])
+def test_one_file_of_two_names_is_refused(tmp_path, twin, word):
+    twins(tmp_path, twin)
+    with inside(tmp_path):
+        refusal = command(f"{word} DATASET=birds")
+    assert refusal.status == 2 and "are one clip" in refusal.err, refusal

@@ -24,7 +24,7 @@ from featurestack.compare.significance import few_groups
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.source_changes import source_changes
+from featurestack.features_cache.source_changes import copies, source_changes
 from featurestack.results.calibration import calibrate
 from featurestack.results.run_folder import (
     RECORD_LOCK,
@@ -149,6 +149,8 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
     tested = clips[clips["fold"].isin(folds)]["group"].nunique()
     if few := few_groups(tested, cache.groups or "source recording"):
         tell(few)
+    if copied := copies(cache.sources):
+        warn(copied)
     if changes := source_changes(cache.sources, cache.settings, cache.folds_csv):
         features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
         warn(

@@ -120,8 +120,8 @@ def load(options: SourceOptions) -> Dataset:
         return Dataset(name, folder, *kept, read_only=True)
     cached, settings = None, dict[str, Any]()
     with suppress(DamagedFile):  # a damaged index is made again
-        if former := find_cache(word, options.data, options.name)[1]:
-            cached, settings = former.sources, former.settings
+        if cache_before := find_cache(word, options.data, options.name)[1]:
+            cached, settings = cache_before.sources, cache_before.settings
     place = place_of(word)
     folds = options.data / name / "folds.csv"
     kept = read_folds(folds)

@@ -128,9 +128,7 @@ def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
     """RequestError if two rows are the same part of a file, however it is spelt, or if
     a file has several names, by which it would count as several recordings.
     """
-    files = clips["path"].map(
-        {path: os.path.realpath(path) for path in clips["path"].unique()}
-    )
+    files = clips["path"].map({path: file_at(path) for path in clips["path"].unique()})
     again = clips.assign(file=files).duplicated(["file", "start", "end"], keep=False)
     if again.any():
         first, second = clips.index[again & (files == files[again.idxmax()])][:2]
@@ -143,9 +141,20 @@ def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
     if len(shared):
         first, second = shared["filename"].iloc[:2]
         raise RequestError(
-            f"{first} and {second} are one file, {shared['file'].iloc[0]}: its parts"
-            " are one recording, so give it one name"
+            f"{first} and {second} are one file: its parts are one recording, so give"
+            " it one name, or remove one of the two"
         )
+
+
+def file_at(path: str) -> str:
+    """What tells a file from others: its device and inode, so that links and mounts of
+    it are one; its path if it is not there.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 for a name with a zero byte
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return f"{status.st_dev} {status.st_ino}"
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:

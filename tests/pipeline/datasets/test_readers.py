@@ -141,7 +141,9 @@ def test_two_recordings_that_are_gone_are_never_read_from_one_file(tmp_path):
     write(tmp_path / "moved/rec.wav")
     rows = "/all/x/rec.wav,owl,0,0.1\n/all/y/rec.wav,dog,0.1,0.2\n"
     table = csv(tmp_path / "mine.csv", f"filename,label,start,end\n{rows}")
-    with refused("^/all/x/rec.wav and /all/y/rec.wav are one file, .*moved/rec.wav: "):
+    with refused(
+        "^/all/x/rec.wav and /all/y/rec.wav are one file: its parts are one recording"
+    ):
         dataset(table, tmp_path, audio_dir=str(tmp_path / "moved"))
     with refused("none of 2 files can be read; the first: /all/x/rec.wav: missing"):
         dataset(table, tmp_path, audio_dir=str(tmp_path))
