@@ -91,7 +91,8 @@ def mask_of(clips: Any, names: NDArray[np.object_]) -> Any:
 
 def in_words(audio: "StoredFeature | IndexSettings") -> str:
     """The length and rate of the audio behind features, in words."""
-    return f"{audio.samples} samples at {audio.sample_rate} Hz"
+    seconds = audio.samples / max(audio.sample_rate, 1)
+    return f"{seconds:.7g} s at {audio.sample_rate} Hz"
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def unknown_dataset(
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
     message = nearest("dataset", dataset, {*NAMED, *cached_in(data), *others})
-    hint = beside_hint(Path(dataset), READERS)
+    hint = beside_hint(Path(dataset), READERS) if "did you mean" not in message else ""
     return RequestError(
         f"{message}{hint} (DATASET= is a name, or the path of a folder of clips, a CSV"
         f" or a cache, relative to {Path.cwd()})"

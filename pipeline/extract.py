@@ -54,9 +54,10 @@ SHOWN_FAILURES = 10
 FIRST = "mel mfcc chroma"  # the features of the next command if all were computed
 
 
-def extract_features(options: FeaturesCommand, prepared: Request | None = None) -> int:
-    """The command `features`: extract what the cache lacks. Return 1 if a clip failed;
-    raise Failed if every clip did. After a `prepared` request no command is proposed.
+def extract_features(options: FeaturesCommand, prepared: Request | None = None) -> bool:
+    """The command `features`: extract what the cache lacks. Return whether a clip
+    failed; raise Failed if every clip did. After a `prepared` request no command is
+    proposed.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
@@ -81,14 +82,14 @@ def extract_features(options: FeaturesCommand, prepared: Request | None = None) 
     if result.failures:
         refuse_failed_features(extraction, result, lines)
     cache = Cache(extraction.folder)
-    if prepared is None:
-        lines.append(next_step(extraction, options, cache))
     if result.failures:
         usable = counted(int(cache.readable(extraction.names).sum()), "clip")
         failed = len({row for row, *_ in result.failures})
         lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
+    if prepared is None:
+        lines.append(next_step(extraction, options, cache))
     print("\n".join(lines))
-    return int(bool(result.failures))
+    return bool(result.failures)
 
 
 def refuse_failed_features(

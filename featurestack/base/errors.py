@@ -128,7 +128,7 @@ def most_alike(word: str, names: Sequence[str]) -> str:
     if len(names) <= LISTED_NAMES:
         return ", ".join(names) or "none"
     near = difflib.get_close_matches(word, names, LISTED_NAMES, cutoff=0.0)
-    return f"{', '.join(sorted(near))} and {len(names) - LISTED_NAMES} more"
+    return f"{', '.join(near)} and {len(names) - LISTED_NAMES} more"
 
 
 def see(page: str) -> str:

@@ -111,7 +111,7 @@ def run(
             " count only on the command line"
         )
     result = function(parse(options, words))
-    return result if isinstance(result, int) else 0
+    return result if type(result) is int else 0  # a bool is no status
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)

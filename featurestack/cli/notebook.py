@@ -150,7 +150,8 @@ def predict_audio(
     Returns
     -------
     DataFrame
-        A row for each readable file, its class and the probability of each class.
+        A row for each readable file, its class and the probability of each class; of
+        files that are clearly longer than the model's clips, a row for each window.
 
     Examples
     --------
@@ -160,7 +161,11 @@ def predict_audio(
     """
     from featurestack.pipeline.datasets.readers import find_recordings
     from featurestack.predict.model import Model
-    from featurestack.predict.predict_audio import predict_files, tell_model
+    from featurestack.predict.predict_audio import (
+        longer_files,
+        predict_each,
+        tell_model,
+    )
 
     files = [files] if isinstance(files, str | Path) else files
     paths = [
@@ -171,7 +176,7 @@ def predict_audio(
     model = trained if isinstance(trained, Model) else Model(trained)
     named = {str(path): path for path in paths}
     tell_model(model, named)
-    return predict_files(model, named).reset_index(names="file")
+    return predict_each(model, named, longer_files(model, named))
 
 
 @command

@@ -13,7 +13,7 @@ from featurestack.base import registry
 from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.extras import ABSENT
 from featurestack.base.options import DatasetOptions, Options, fields, kind_of, text_of
-from featurestack.base.shell import unquoted
+from featurestack.base.shell import quoted, unquoted
 
 T = TypeVar("T", bound=Options)
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
@@ -237,6 +237,16 @@ def unexpected(word: str, options: type[Options]) -> str:
     if word.startswith("--"):
         name = word[2:].partition("=")[0].replace("-", "_").upper()
         return nearest("variable", name, map(str.upper, fields(options)))
+    known = fields(options)
+    name, equals, value = word.partition("=")
+    if equals and name.lower() in known:
+        typed = quoted(f"{name.upper()}={value}")
+        return f"unexpected: {word}; names are in capitals: {typed}"
+    there = not equals and os.path.exists(word)  # noqa: PTH110 it is no option
+    for option in ("dataset", "audio", "run") if there else ():
+        if option in known:
+            typed = quoted(f"{option.upper()}={word}")
+            return f"unexpected: {word}; give it as {typed}"
     return (
         f"unexpected: {word}; an option is NAME=value or --name value, and a value with"
         " blanks needs quotes"

@@ -8,7 +8,7 @@ answers for a clip of the run's own dataset, which would flatter: a line says so
 """
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,15 +108,26 @@ def tell_model(model: "Model", files: Mapping[str, Path]) -> None:
         )
 
 
-def default_hop(model: "Model", files: Iterable[Path]) -> float:
-    """Seconds between windows if a file is clearly longer than the model's clips: a
-    quarter of a window; else 0.
-    """
+def longer_files(model: "Model", files: Mapping[str, Path]) -> dict[str, Path]:
+    """The files that are clearly longer than the model's clips."""
     longest = MUCH_LONGER * model.longest
-    for info in audio.file_infos([*files]):
-        if isinstance(info, Info) and info.frames / info.sample_rate > longest:
-            return model.window / 4
-    return 0.0
+    infos = audio.file_infos([*files.values()])
+    return {
+        key: files[key]
+        for key, info in zip(files, infos)
+        if isinstance(info, Info) and info.frames / info.sample_rate > longest
+    }
+
+
+def predict_each(
+    model: "Model", files: Mapping[str, Path], longer: Mapping[str, Path]
+) -> pd.DataFrame:
+    """`file`, then `answered`: one row a file; of those that are `longer` than the
+    model's clips, windows, a quarter of a window apart, with `start` and `end`.
+    """
+    if not longer:
+        return predict_files(model, files).reset_index(names="file")
+    return predict_recordings(model, files, model.window / 4, files.keys() - longer)
 
 
 def predict_files(
@@ -213,10 +224,14 @@ def tell_failures(
 
 
 def predict_recordings(
-    model: "Model", recordings: Mapping[str, Path], hop: float
+    model: "Model",
+    recordings: Mapping[str, Path],
+    hop: float,
+    clips: Collection[str] = (),
 ) -> pd.DataFrame:
-    """`answered` for windows of `model.window` seconds, one every `hop` seconds; the
-    key is file, start and end. Recordings that cannot be read are left out, and named.
+    """`answered` for windows of `model.window` seconds, one every `hop` seconds, or as
+    in `predict_files` for those that are `clips`; the key is file, start and end. Files
+    that cannot be read are left out, and named.
     RequestError if audio between windows would be left out.
     """
     rate = model.sample_rate
@@ -235,6 +250,11 @@ def predict_recordings(
         name: str, file: Path, info: Info
     ) -> Iterator[tuple[tuple[str, float, float], Samples]]:
         seconds = info.frames / info.sample_rate
+        if name in clips:
+            end = round(min(seconds, model.seconds), TIME_DIGITS)
+            y = audio.load_clip(file, rate, model.samples)
+            yield (name, 0.0, end), y[: max(1, round(seconds * rate))]
+            return
         last = max(0, int(seconds * rate) - samples)
         starts = [*range(0, last, max(1, round(hop * rate))), last]
         label = f"{file.name} ({duration(seconds)})"
@@ -447,11 +467,12 @@ def predict_audio(options: PredictOptions) -> int:
 def predict_clips(
     options: PredictOptions, model: "Model", files: Mapping[str, Path]
 ) -> int:
-    """Print the classes of files, or of windows through recordings that are longer than
+    """Print the class of each file, or of windows through those that are longer than
     the run's clips; with THRESHOLD or CHECK these become detections.
     """
     named = {str(file): file for file in files.values()}
-    hop = options.hop or default_hop(model, files.values())
+    longer = {} if options.hop else longer_files(model, named)
+    hop = options.hop or (model.window / 4 if longer else 0.0)
     into_file = bool(options.out and options.out.suffix in ENDINGS)
     if into_file and options.check:
         raise RequestError(
@@ -473,10 +494,10 @@ def predict_clips(
     writes = detecting or options.next
     folder = report_folder(options, model, files) if writes else Path()
     tell_model(model, files)
-    if hop or detecting:
+    if options.hop or detecting:
         table = predict_recordings(model, named, hop or model.window)
     else:
-        table = predict_files(model, named).reset_index(names="file")
+        table = predict_each(model, named, longer)
     if record and options.out:
         text = as_text(table, model.classes, options.out.suffix)
         record.write({options.out.name: text})

@@ -15,6 +15,7 @@ from typing import Literal
 
 import pytest
 
+from featurestack.base.errors import most_alike
 from featurestack.base.options import (
     LARGEST,
     SEED,
@@ -134,7 +135,12 @@ def fails(options: Some):
         (fails, f"FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this"),
         (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
-        (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA, DATA"),
+        (
+            fine,
+            "FEATURE=x",
+            2,
+            "'FEATURE'; did you mean 'FEATURES'? Known: FEATURES",
+        ),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
     ],
 )
@@ -198,3 +204,15 @@ def test_help_has_every_option_of_a_command_once_the_usual_ones_first():
     assert help_on(["train"]).index("FEATURES=") < help_on(["train"]).index("BATCH=")
     with refused("unknown command 'feature'; did you mean 'features'"):
         help_on(["feature"])
+
+
+def test_a_path_without_its_option_gets_it(tmp_path):
+    (tmp_path / "my yard").mkdir()
+    place = str(tmp_path / "my yard")
+    with refused(f"unexpected: {place}; give it as DATASET='{place}'"):
+        parse(DatasetOptions, [place])
+
+
+def test_the_nearest_names_come_first():
+    names = ["answer", "demo", "listen", "runs", "train", "trains", *"abcdefgh"]
+    assert most_alike("trian", names).startswith("train, ")

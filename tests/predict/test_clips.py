@@ -98,8 +98,26 @@ def test_python_is_told_which_files_were_trained_on(sounds_run, capsys, monkeypa
     assert fs.predict_audio(sounds_run, folder)["predicted"].tolist() == ["tone"]
 
 
+def test_each_file_is_answered_once_and_only_longer_ones_by_windows(
+    sounds_run, tmp_path
+):
+    short = write(tmp_path / "folder/a.wav", "tone")
+    alone = fs.predict_audio(sounds_run, short, quiet=True)
+    write(tmp_path / "folder/b.wav", "clicks", seconds=3)
+    slightly = write(tmp_path / "folder/c.wav", "hiss", seconds=1.105)
+    both = fs.predict_audio(sounds_run, tmp_path / "folder", quiet=True)
+    counts = both["file"].value_counts()
+    assert counts[str(short)] == counts[str(slightly)] == 1
+    assert counts.max() > 5
+    kept = both[both["file"] == str(short)][alone.columns]
+    pd.testing.assert_frame_equal(kept, alone)
+    ask(sounds_run, audio=tmp_path / "folder", out=tmp_path / "out.csv")
+    written = pd.read_csv(tmp_path / "out.csv")
+    pd.testing.assert_frame_equal(written, both, check_dtype=False, atol=1e-6)
+
+
 def test_python_is_warned_that_a_file_is_longer_than_a_clip(sounds_run, tmp_path):
-    long = write(tmp_path / "long.wav", "tone", seconds=3)
+    long = write(tmp_path / "long.wav", "tone", seconds=1.105)
     with pytest.warns(Notice, match="only the first .* s of 1 file are used"):
         fs.predict_audio(sounds_run, long, quiet=True)
 
