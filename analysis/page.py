@@ -67,7 +67,6 @@ class ReportJob:
     of_chosen_runs: bool = False  # RUN= names them
     for_print: bool = False  # figures for papers too
     runs_folder: Path  # of all datasets
-    reports: Path  # the folder of all reports
     # NAME=value words that name the dataset, the folders, and the runs of RUN=
     given: tuple[str, ...] = ()
 

@@ -24,9 +24,8 @@ from featurestack.results.dataset_folders import claim
 from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today
 
-# a report's row of the list, and the folder of its runs
+# the place of a report's runs
 SUMMARY = ".report.json"
-LISTED = ".reports.json"  # the record of the list of reports
 OF_PRINT = (".pdf", ".png")  # endings of figures for papers
 
 
@@ -74,14 +73,7 @@ def build_report(job: ReportJob) -> Report:
     add_sections(report)
     report.next_command = next_command(report)
     write(report)
-    row: dict[str, Any] = {"finding": report.headline}  # in the list of reports
-    if found.main:
-        score = found.best.score
-        row["accuracy"] = score.value
-        if score.bounded:
-            row |= {"accuracy_low": score.low, "accuracy_high": score.high}
-        row |= {"clips": len(found.best.run.clip_ids), "score": found.score}
-    kept = {"listed": row} | ({"runs": place} if job.runs else {})
+    kept = {"runs": place} if job.runs else {}
     own.write({SUMMARY: json.dumps(kept)})
     if not job.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
@@ -90,7 +82,6 @@ def build_report(job: ReportJob) -> Report:
             f"{job.folder / name}: kept because you changed it; move it away to get"
             " the new one"
         )
-    list_reports(job.reports)
     return report
 
 
@@ -112,21 +103,6 @@ def next_command(report: Report) -> str:
     return make_command(
         "train", *words, f"FEATURES={report.features[0]}", "MODEL=ridge"
     )
-
-
-def list_reports(reports: Path) -> None:
-    """Write index.html of the folder, which has a row with a link for each report;
-    reports on chosen runs follow their dataset's full report.
-    """
-    summaries = [*reports.glob(f"*/{SUMMARY}"), *reports.glob(f"*/*/{SUMMARY}")]
-    folders = sorted(file.parent for file in summaries)
-    rows = {
-        folder.relative_to(reports).as_posix(): read_summary(folder)
-        for folder in folders
-    }
-    listed = {name: kept["listed"] for name, kept in rows.items() if "listed" in kept}
-    html = render("reports.html", reports=listed)
-    OwnFiles(reports, LISTED).write({PAGE: html})
 
 
 def write(report: Report) -> None:

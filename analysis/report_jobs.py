@@ -189,7 +189,6 @@ def job_of(
         of_chosen_runs=bool(options.run),
         for_print=options.paper,
         runs_folder=options.runs,
-        reports=options.reports,
         given=tuple(words),
     )
 

@@ -153,20 +153,6 @@ def foreign_table(counts: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("sure", ascending=False, ignore_index=True)
 
 
-def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """Clips of each recording, most first, and accuracy of the best `most` runs."""
-    correct = {}
-    for run in ranking.runs[:most]:
-        correct[ranking.labels[run.name]] = run.correct
-    of_clips = pd.DataFrame(correct)
-    by_recording = of_clips.groupby(ranking.best.groups)
-    accuracy = by_recording.mean()
-    table = accuracy.sort_values([*of_clips], ascending=False, kind="stable")
-    table.insert(0, "clips", by_recording.size())
-    table = table.sort_values("clips", ascending=False, kind="stable")
-    return table.rename_axis("recording").reset_index()
-
-
 def format_p(value: float) -> str:
     """A p-value with three decimals, such as `0.012`, or with four if it would be
     rounded to the level of the tests; `< 0.001` if it is smaller than that.

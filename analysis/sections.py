@@ -27,7 +27,6 @@ from featurestack.analysis.figures import (
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Report, Section
 from featurestack.analysis.report_tables import (
-    accuracy_by_recording,
     classes_shown,
     common_mistake,
     confusion_by_category,
@@ -39,7 +38,7 @@ from featurestack.analysis.report_tables import (
 from featurestack.analysis.run_arrays import Problem
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
-from featurestack.base.quantities import count, counted, duration, percent, plural
+from featurestack.base.quantities import count, counted, duration, percent
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
@@ -54,9 +53,6 @@ COSTS = (
     ("trained_on", "On", "text"),
     ("cache_megabytes", "Cache MB", "count"),
 )
-# a group with fewer clips says little, so the page folds it away
-FEW_CLIPS = 3
-FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 MOST_ERRORS = 10  # shown of each class and kind, of several labels
 SETS_IN_CLASSES = 6  # columns of the table of classes
 
@@ -150,22 +146,6 @@ def classes(report: Report) -> Section | None:
 
 def known(value: object) -> bool:
     return value != "" and bool(pd.notna(value))
-
-
-def recordings(report: Report) -> Section | None:
-    """The accuracy of each recording, if they are few and have several clips."""
-    main = report.found.main
-    if main is None or main.metric.multilabel:
-        return None
-    if report.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
-        return None
-    table = accuracy_by_recording(main, SHOWN_RUNS)
-    return Section(
-        "recordings",
-        plural(report.found.group),
-        tables={"accuracy_by_recording": table},
-        values={"few_clips": FEW_CLIPS},
-    )
 
 
 def foreign(report: Report) -> Section | None:
@@ -308,7 +288,6 @@ def add_sections(report: Report) -> None:
         made = [
             comparison(report),
             classes(report),
-            recordings(report),
             Section("ablations", "Ablations") if found.gains else None,
             error_browser(report) if not multilabel else None,
             errors_of_tags(report) if multilabel else None,

@@ -32,7 +32,6 @@ from tqdm import tqdm
 import featurestack
 from bench.processes import Lines, ended, forked, status_of
 from bench.record import bench
-from featurestack.analysis.report import LISTED
 from featurestack.base.options import Options, option
 from featurestack.base.own_files import NO_DATA, RECORD
 from featurestack.base.terminal import progress
@@ -77,7 +76,7 @@ COMMANDS = {
 }
 COMPARED = (".csv", ".json", ".pt", ".h5")
 # seconds and times, and the records of what is ours, which hash them
-MEASURED = ("verified.csv", RECORD, NO_DATA, LISTED)
+MEASURED = ("verified.csv", RECORD, NO_DATA)
 
 
 class KillOptions(Options):

@@ -10,7 +10,7 @@ from featurestack.base import DATA, NAMED
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.files import is_file, is_folder
 from featurestack.base.shell import make_command, quoted
-from featurestack.base.table_files import READERS
+from featurestack.base.table_files import TEXT_TABLES
 from featurestack.features_cache.feature_names import parse_set, refuse_unknown
 
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
@@ -32,7 +32,7 @@ def dataset_name(dataset: str, name: str = "") -> str:
         path = Path.cwd() / dataset
         if path.name in ("", ".."):
             path = path.resolve()  # a link keeps its own name, unlike `.` and `..`
-        is_table = path.suffix.lower() in READERS and is_file(path)
+        is_table = path.suffix.lower() in TEXT_TABLES and is_file(path)
         name = path.stem if is_table else path.name
         if name == "features" and is_cache(path):
             name = path.parent.name
@@ -115,7 +115,9 @@ def unknown_dataset(
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
     message = nearest("dataset", dataset, {*NAMED, *cached_in(data), *others})
-    hint = beside_hint(Path(dataset), READERS) if "did you mean" not in message else ""
+    hint = ""
+    if "did you mean" not in message:
+        hint = beside_hint(Path(dataset), TEXT_TABLES)
     return RequestError(
         f"{message}{hint} (DATASET= is a name, or the path of a folder of clips, a CSV"
         f" or a cache, relative to {Path.cwd()})"

@@ -1,7 +1,7 @@
 """Tables in files: CSV as people and programs write it, with any separator, quotes and
-blank lines; Parquet; and CSV as a report and predictions have it.
+blank lines; and CSV as a report and predictions have it.
 
-A new format is a function in READERS. Whatever reads a table of a dataset, or compares
+Whatever reads a table of a dataset, or compares
 it with what was read before, calls `read_table`.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from featurestack.base.errors import CLOSED, RequestError, needed
+from featurestack.base.errors import CLOSED, RequestError
 from featurestack.base.quantities import listed
 
 # bytes from 80 to 9F except quotation marks, dashes, dots, euro and oe; four letters
@@ -32,6 +32,7 @@ FILE_COLUMNS = (
     " soundfiles wavfile infile notatedpath audiopath filepath path fname recording"
     " audio"
 )
+TEXT_TABLES = (".csv", ".tsv", ".txt")  # endings of tables' files
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 # how R, pandas and spreadsheets write a cell of which nothing is known
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
@@ -50,43 +51,15 @@ def read_table(
     path: Path, columns: Sequence[str] = (), missing: Sequence[str] = MISSING
 ) -> pd.DataFrame:
     """The table of a file as text, indexed by line; RequestError without `columns`.
-    Cells that are `missing` are ''; a table of this program has none. A file whose
-    ending is not in READERS is read as CSV.
+    Cells that are `missing` are ''; a table of this program has none.
     """
-    frame = READERS.get(path.suffix.lower(), read_csv)(path)
+    frame = parse_csv(path, read_text(path), missing=())
     frame = frame.mask(frame.isin(missing), "")
     if not set(columns) <= set(frame):
         raise RequestError(
             f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
         )
     return frame
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    return parse_csv(path, read_text(path), missing=())
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """The table of a Parquet file as text; rows are counted as lines below a header."""
-    content = read_bytes(path)
-    with needed("parquet", str(path)):
-        import pyarrow
-        from pyarrow import parquet
-    try:
-        stored = parquet.read_table(pyarrow.BufferReader(content))
-    except pyarrow.ArrowException as error:
-        raise RequestError(f"{path} cannot be read as Parquet: {error}") from None
-    columns = {}
-    for name, column in zip(stored.column_names, stored.columns):
-        cells = column.to_pylist()
-        columns[name] = ["" if cell is None else str(cell) for cell in cells]
-    lines = range(2, 2 + stored.num_rows)
-    return pd.DataFrame(columns, lines, dtype=str)
-
-
-TEXT_TABLES = (".csv", ".tsv", ".txt")
-# ending of a table's file -> its reader: a frame of text, indexed by line
-READERS = {**dict.fromkeys(TEXT_TABLES, read_csv), ".parquet": read_parquet}
 
 
 def file_column(columns: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, first_names, is_or_are, listed
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, next_line, quoted
-from featurestack.base.table_files import READERS, SPREADSHEETS
+from featurestack.base.table_files import SPREADSHEETS, TEXT_TABLES
 from featurestack.base.terminal import text_table
 from featurestack.features_cache import identity
 from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
@@ -264,7 +264,7 @@ def require_as_remembered(options: DatasetOptions, given: Mapping[str, str]) -> 
 def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
-    if path.suffix.lower() in (*READERS, *SPREADSHEETS) and path.is_file():
+    if path.suffix.lower() in (*TEXT_TABLES, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
         return listing_of_table(path, folder, label=options.label or "")
     folder, rate = path, None

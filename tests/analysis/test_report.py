@@ -20,9 +20,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.page import environment, slug
 from featurestack.analysis.report import (
     OF_PRINT,
-    SUMMARY,
     build_report,
-    list_reports,
 )
 from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
@@ -149,10 +147,6 @@ def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
     make_run(tmp_path / "runs", clips, MadeRun(features="chroma", folds=(1,)))
     built = build(AnalysisOptions(**within(tmp_path)))
     page = built.page.read_text()
-    # of few recordings each has its bar
-    table = pd.read_csv(built.page.parent / "tables" / "accuracy_by_recording.csv")
-    assert len(table) == clips["group"].nunique() and "Accuracy by recording" in page
-    assert page.count('class="bar">') > len(table)
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len({*ids})
     assert {*re.findall(r' href="#([^"]+)"', page)} <= {*ids}
@@ -259,20 +253,10 @@ def test_a_wrong_folder_of_runs_does_not_empty_a_report(tones_project, tmp_path)
         build(tones_project.options(reports=tmp_path, runs=tmp_path / "nowhere"))
 
 
-def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
-    tones_project, tmp_path
-):
+def test_a_report_shows_itself(tones_project, tmp_path):
     built = build(tones_project.options(reports=tmp_path))
     assert re.search(r"^Use mel(.|\n)*report: .*index.html", repr(built))
-    folder = built.page.parent
-    chosen = build(tones_project.options(reports=tmp_path, run=("mel-r",)))
-    for own in (built, chosen):
-        link = f'href="{own.page.relative_to(tmp_path)}"'
-        assert link in (tmp_path / "index.html").read_text()
-    for damaged in ("{", "[]"):
-        (folder / SUMMARY).write_text(damaged)
-        list_reports(tmp_path)
-        assert "tones/index.html" not in (tmp_path / "index.html").read_text()
+    assert not (tmp_path / "index.html").exists()
 
 
 def test_a_leak_among_the_reports_own_clips_is_told(tones_project, tmp_path):
@@ -372,9 +356,6 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
     monkeypatch.chdir("runs")
     built = build(AnalysisOptions(**within(tmp_path)))
     assert built.lines[0] == f"report: {tmp_path}/reports/made/index.html"
-    listed = (tmp_path / "reports" / "index.html").read_text()
-    assert '<a href="made/index.html"><b>made</b></a>' in listed
-    assert "No run can be read" in listed and 'name="viewport"' in listed
 
 
 def test_what_check_measured_is_a_warning(made_runs):

@@ -5,7 +5,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from featurestack.base.table_files import READERS, as_csv, csv_text, read_table
+from featurestack.base.table_files import TEXT_TABLES, as_csv, csv_text, read_table
 from tests.golden.commands import ROOT
 from tests.refusal import refused
 
@@ -61,14 +61,11 @@ WRITERS = {
     ".csv": lambda table, path: table.to_csv(path, index=False),
     ".tsv": lambda table, path: table.to_csv(path, index=False, sep="\t"),
     ".txt": lambda table, path: table.to_csv(path, index=False, sep=";"),
-    ".parquet": lambda table, path: table.to_parquet(path),
 }
 
 
-@pytest.mark.parametrize("ending", READERS)
+@pytest.mark.parametrize("ending", TEXT_TABLES)
 def test_each_format_gives_the_same_text_by_line(ending, tmp_path):
-    if ending == ".parquet":
-        pytest.importorskip("pyarrow")
     path = tmp_path / f"clips{ending}"
     WRITERS[ending](pd.DataFrame(ROWS), path)
     table = read_table(path, ["filename", "label"])
@@ -78,12 +75,3 @@ def test_each_format_gives_the_same_text_by_line(ending, tmp_path):
     }
     with refused("has the columns filename, label, fold; expected clip"):
         read_table(path, ["clip"])
-
-
-def test_a_damaged_parquet_file_is_named(tmp_path):
-    pytest.importorskip("pyarrow")
-    (tmp_path / "clips.parquet").write_bytes(b"PAR1 but no more")
-    with refused("clips.parquet cannot be read as Parquet: "):
-        read_table(tmp_path / "clips.parquet")
-    with refused("none.parquet does not exist"):
-        read_table(tmp_path / "none.parquet")
