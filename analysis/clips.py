@@ -338,7 +338,7 @@ def browser_data(
                     "matrix": report_tables.classes_shown(counts, MATRIX_CLASSES),
                     "clips": clips.index.get_indexer(run.clip_ids).tolist(),
                     "target": np.argsort(order)[run.target].tolist(),
-                    "folds": run.folds.tolist(),
+                    "folds": run.folds[0].tolist(),
                 }
             )
         seeds = len(run.seeds)

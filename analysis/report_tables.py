@@ -47,7 +47,7 @@ def cost_of(run: Run) -> dict[str, Any]:
     trained_on = counted(threads, "thread") if threads else ""
     if run.config.machine and run.config.machine.gpu:
         trained_on = run.config.machine.gpu
-    finished = run.history[run.history["fold"].isin(run.folds)]
+    finished = run.history[run.history["fold"].isin(run.folds[0])]
     fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
     return {
         "parameters": run.config.parameters or None,

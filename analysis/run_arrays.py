@@ -40,7 +40,7 @@ from featurestack.results.run_folder import RunFolder, tested_fields
 from featurestack.results.tasks import Task
 
 # fields with one entry per clip
-CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
+CLIPS = ("clip_ids", "groups", "target", "labels")
 CODE_SHOWN = 4  # digits of the digest of an own model's code
 
 
@@ -102,11 +102,6 @@ class Run(Predictions):
         return Counter(self.features.split("+"))
 
     @property
-    def exact(self) -> bool:
-        """Whether another seed would give the same predictions."""
-        return self.folders[0].exact
-
-    @property
     def trained(self) -> RunConfig | None:
         """run.json; None for an answer."""
         return self.config if self.config.training else None
@@ -123,7 +118,7 @@ class Run(Predictions):
     @property
     def missing_folds(self) -> tuple[int, ...]:
         """The folds of the protocol for which this run has no predictions."""
-        tested = {*self.folds.tolist()}
+        tested = {*self.folds[0].tolist()}
         return tuple(fold for fold in self.config.folds if fold not in tested)
 
 
@@ -219,9 +214,9 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     kept: list[Run] = []
     for run in seeds:
         why = ""
-        if fullest.exact:
+        if fullest.folders[0].seedless:
             why = "an exact solution does not depend on the seed"
-        elif not same_clips(run, fullest):
+        elif not (same_clips(run, fullest) and same_folds(run, fullest)):
             why = (
                 f"it has {len(run.clip_ids)} test clips of {len(fullest.clip_ids)};"
                 " train its missing folds"
@@ -238,6 +233,7 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     return replace(
         kept[0],
         folders=tuple(run.folders[0] for run in kept),
+        folds=np.concatenate([run.folds for run in kept]),
         probabilities=np.concatenate([run.probabilities for run in kept]),
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
@@ -251,10 +247,15 @@ def differing_options(first: Run, second: Run) -> set[str]:
 
 
 def same_clips(run: Run, other: Run) -> bool:
-    """Whether two runs tested the same clips, folds, labels and classes."""
+    """Whether two runs tested the same clips, labels and classes."""
     return run.classes == other.classes and all(
         np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS
     )
+
+
+def same_folds(run: Run, other: Run) -> bool:
+    """Whether two runs of the same clips tested them in the same folds."""
+    return np.array_equal(run.folds[0], other.folds[0])
 
 
 # ---- the runs that may be ranked together
@@ -360,7 +361,7 @@ def reason_apart(run: Run, other: Run) -> str:
         "task": run.task.name != other.task.name,
         "classes": run.classes != other.classes,
         "folds": run.missing_folds != other.missing_folds
-        or (same_ids and not np.array_equal(run.folds, other.folds)),
+        or (same_ids and not same_folds(run, other)),
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
         "audio or features": not (same_values and same_audio),

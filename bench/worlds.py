@@ -126,7 +126,7 @@ def models_of(dataset: Dataset, fold: Ints, predicted: Ints) -> list[Predictions
             metric=ACCURACY,
             classes=(*map(str, range(classes)),),
             groups=dataset.recording,
-            folds=fold,
+            folds=fold[None],
             labels=indicator(dataset.target, classes),
             probabilities=np.eye(classes)[own][None],
         )

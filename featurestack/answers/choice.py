@@ -149,7 +149,7 @@ class Scores:
         tested = np.concatenate([tested for _, tested in choosing])
         predictions = replace(
             self.fits.predictions(np.concatenate(own), tested),
-            folds=np.repeat(np.arange(len(own)), [*map(len, own)]),
+            folds=np.repeat(np.arange(len(own)), [*map(len, own)])[None],
         )
         score = predictions.metric.score(predictions)
         self.known[features, outer] = score

@@ -199,7 +199,8 @@ class Fits:
             metric=self.metric,
             classes=(*self.plan.names,),
             groups=table["group"].to_numpy(),
-            folds=table["fold"].to_numpy(),
+            folds=table["fold"].to_numpy()[None],
+            exact=True,
             labels=labels,
             probabilities=answers[None].astype(float),
         )

@@ -373,14 +373,14 @@ class MeanAveragePrecision(Metric):
     def decisions(self, predictions: Predictions) -> Labels:
         """(S, N, K) decisions by thresholds that were fitted to the other folds."""
         thresholds = [
-            cross_fitted_thresholds(predictions.labels, seed, predictions.folds)
-            for seed in predictions.probabilities
+            cross_fitted_thresholds(predictions.labels, seed, folds)
+            for seed, folds in zip(predictions.probabilities, predictions.folds)
         ]
         return decide(predictions.probabilities, np.stack(thresholds))
 
     def order(self, predictions: Predictions) -> Floats:
-        seeds = predictions.probabilities
-        return np.stack([fold_ranks(seed, predictions.folds) for seed in seeds])
+        seeds = zip(predictions.probabilities, predictions.folds)
+        return np.stack([fold_ranks(seed, folds) for seed, folds in seeds])
 
     def units(self, predictions: Predictions) -> NDArray[np.generic]:
         return sets_of_recordings(predictions.labels, predictions.groups)
@@ -394,16 +394,14 @@ class MeanAveragePrecision(Metric):
 
     def parts(self, predictions: Predictions) -> Floats:
         """Jackknife values of the recordings, spread over their clips."""
-        seeds = [
-            jackknife_values(predictions.labels, ranks, predictions.units)
-            for ranks in predictions.order
-        ]
-        return over_clips(np.mean(seeds, axis=0), predictions.units)
+        labels, units = predictions.labels, predictions.units
+        seeds = [jackknife_values(labels, ranks, units) for ranks in predictions.order]
+        return np.stack([over_clips(values, units) for values in seeds])
 
     def chance(self, predictions: Predictions) -> Floats:
         """The parts of random ranks within the folds."""
         units = predictions.units
-        values = random_order_values(predictions.labels, units, predictions.folds)
+        values = random_order_values(predictions.labels, units, predictions.folds[0])
         return over_clips(values, units)
 
     def interval(self, predictions: Predictions) -> Floats:
@@ -485,4 +483,4 @@ def perfect(predictions: Predictions) -> Floats:
     labels = predictions.labels
     rng = np.random.default_rng(0)
     order = labels + SMALL * rng.random(labels.shape)  # so that no two clips are equal
-    return average_precision(labels, fold_ranks(order, predictions.folds))
+    return average_precision(labels, fold_ranks(order, predictions.folds[0]))

@@ -39,7 +39,12 @@ from featurestack.compare.scores import (
     Predictions,
     suited,
 )
-from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
+from featurestack.compare.significance import (
+    FAMILY_LEVEL,
+    LEVEL,
+    few_groups,
+    interval_name,
+)
 
 PANDAS = pd.Series | pd.DataFrame
 Rows = TypeVar("Rows")
@@ -56,6 +61,9 @@ class TestedRun(Protocol):
 
     @property
     def variance(self) -> float: ...
+
+    @property
+    def exact(self) -> bool: ...  # whether its model has one solution
 
     def scored(self) -> pd.DataFrame:
         """A row for each tested clip: clip_id (the index too), group, fold."""
@@ -97,7 +105,12 @@ def compare_models(
 ) -> Comparison:
     """`fs.compare`, whose arguments these are."""
     models = named(predictions)
-    runs = {name: model for name, model in models.items() if is_run(model)}
+    runs = {
+        f"{name} {own.name}" if own is not model else name: own
+        for name, model in models.items()
+        for own in (model if isinstance(model, list | tuple) else [model])
+        if is_run(own)
+    }
     if not runs:
         clips = clips_of_arrays(labels, groups, folds, classes)
     elif labels is groups is classes is None and isinstance(folds, str):
@@ -112,21 +125,33 @@ def compare_models(
         from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
 
         metric = MEAN_AVERAGE_PRECISION
-    made = [
-        Predictions(
-            name=name,
-            metric=suited(metric, clips.labels),
-            classes=clips.classes,
-            groups=clips.groups,
-            folds=clips.folds,
-            labels=clips.labels,
-            probabilities=predicted(name, model, clips),
-            variance=getattr(model, "variance", 1.0),
+    made = []
+    for name, model in models.items():
+        repeats = repeats_of(model, clips)
+        values = [probabilities_of(name, own, clips) for own in repeats]
+        own_runs = [own for own in repeats if is_run(own)]
+        made.append(
+            Predictions(
+                name=name,
+                metric=suited(metric, clips.labels),
+                classes=clips.classes,
+                groups=clips.groups,
+                folds=np.stack(
+                    [
+                        # unknown folds are others in each repeat
+                        folds_of(own, clips) + clips.unknown_folds * place
+                        for place, own in enumerate(repeats)
+                    ]
+                ),
+                labels=clips.labels,
+                probabilities=np.stack(values),
+                variance=max([1.0, *(own.variance for own in own_runs)]),
+                exact=len(own_runs) == len(repeats) and all(r.exact for r in own_runs),
+            )
         )
-        for name, model in models.items()
-    ]
     crossed = clips.unknown_folds or bool(clips.folds.any())
-    ranking = ModelRanking(runs=in_order(made), crossed=crossed)
+    level = LEVEL if len(made) == 2 else FAMILY_LEVEL  # two models are one family
+    ranking = ModelRanking(runs=in_order(made), crossed=crossed, level=level)
     return Comparison(table_of(ranking, clips.unit), sentence_of(ranking, clips))
 
 
@@ -253,7 +278,8 @@ def require_ids(models: Mapping[str, Any]) -> None:
     run's rows are in the order of its folds, not of the clips.
     """
     for name, model in models.items():
-        if not is_run(model) and index_of(model) is None:
+        parts = model if isinstance(model, list | tuple) else [model]
+        if not all(is_run(own) or index_of(own) is not None for own in parts):
             raise RequestError(
                 f"{name} beside a run needs the clips' ids as its index: give"
                 " pd.Series(predicted, cache.clips.clip_id), or for probabilities"
@@ -426,19 +452,6 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
     return rows.loc[index]
 
 
-def predicted(name: str, model: Any, clips: Clips) -> Floats:
-    """(S, N, K) probabilities of a model's repeats; RequestError for what are none."""
-    repeats = np.stack(
-        [probabilities_of(name, own, clips) for own in repeats_of(model, clips)]
-    )
-    if clips.multilabel:
-        return repeats
-    remarks = {remark_on_ties(values, clips.labels): None for values in repeats}
-    for remark in filter(None, remarks):
-        warn(f"{name}: {remark}")
-    return np.stack([lost_ties(values, clips.labels) for values in repeats])
-
-
 def repeats_of(model: Any, clips: Clips) -> list[Any]:
     """The predictions of one model's repeats: the parts of a list or an array that have
     a row for each clip, or the rows of a data frame for each value of its column
@@ -454,6 +467,14 @@ def repeats_of(model: Any, clips: Clips) -> list[Any]:
         if all(is_run(own) or np.shape(own)[:1] == (number,) for own in model):
             return [*model]
     return [model]
+
+
+def folds_of(model: Any, clips: Clips) -> Ints:
+    """(N,) the folds that tested a repeat's clips."""
+    if not is_run(model):
+        return clips.folds
+    folds = model.scored().set_index("clip_id")["fold"].loc[clips.index]
+    return np.unique(folds, return_inverse=True)[1].astype(np.intp)
 
 
 def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
@@ -490,7 +511,11 @@ def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
             f"predictions of {name}, row {damaged.argmax()}: expected probabilities"
             + ("" if clips.multilabel else " whose sum is 1")
         )
-    return values
+    if clips.multilabel:
+        return values
+    if remark := remark_on_ties(values, clips.labels):
+        warn(f"{name}: {remark}")
+    return lost_ties(values, clips.labels)
 
 
 def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:
@@ -579,15 +604,17 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
         text += f"; {ranking.runs[rival].name} {points(difference.value)} points"
         if difference.bounded:
             low, high = points(difference.low), points(difference.high)
-            text += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
+            text += f" ({interval_name(ranking.level)} {low} to {high})"
     return f"{text}; {protocol_of(ranking, clips)}."
 
 
 def protocol_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     """How the models are judged."""
     units = counted(len(np.unique(clips.groups)), clips.unit)
+    drawings = min(len(np.unique(model.folds, axis=0)) for model in ranking.runs)
+    times = f"{drawings} drawings of " if drawings > 1 else ""
     if clips.unknown_folds:
-        return f"tested by {units}, assuming cross-validation in unknown folds"
+        return f"tested by {units}, assuming cross-validation in {times}unknown folds"
     if ranking.crossed:
-        return f"tested by {units} in {counted(len(ranking.folds), 'fold')}"
+        return f"tested by {units} in {times}{counted(len(ranking.folds), 'fold')}"
     return f"tested by {units}, as one test of these trained {plural('model')}"

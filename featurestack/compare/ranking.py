@@ -13,14 +13,13 @@ Conventions: R models, the best first; N clips; G source recordings.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
 from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.compare.scores import Estimate, Metric, Predictions, uneven
 from featurestack.compare.significance import (
-    DIFFERENCE_VARIANCE,
     DRAWS,
     FAMILY_LEVEL,
     LEVEL,
@@ -29,6 +28,7 @@ from featurestack.compare.significance import (
     p_of_leads,
     recording_sums,
     sign_flip_tests,
+    variance_of_training,
 )
 
 Verdict = Literal[
@@ -54,7 +54,7 @@ class ModelRanking(Generic[Model]):
     crossed: bool
     draws: int = DRAWS  # patterns of signs
     # a difference to the best run, or of an ablation, is clear if its p is below this
-    level: ClassVar[float] = FAMILY_LEVEL
+    level: float = FAMILY_LEVEL
 
     @property
     def best(self) -> Model:
@@ -75,6 +75,25 @@ class ModelRanking(Generic[Model]):
         parts = np.stack([model.parts for model in self.runs], axis=1)
         sums = recording_sums(parts, self.best.units) / len(parts)
         return sums.round(15)  # so that no order of clips makes equal ones differ
+
+    def training(self, first: Ints, second: Ints) -> Floats:
+        """(M,) the variance of the pairs' differences by training."""
+        # seeds that share their folds are no repeats of cross-validation
+        drawings = [len(np.unique(model.folds, axis=0)) for model in self.runs]
+        if min(drawings) > 1:
+            repeats = min(len(model.folds) for model in self.runs)
+            seeds = [model.parts_of_seeds[:repeats] for model in self.runs]
+        else:
+            seeds = [model.parts[None] for model in self.runs]
+        seeds = np.stack(seeds, axis=-1)  # (S, N, R)
+        sums = [recording_sums(parts, self.best.units) for parts in seeds]
+        of_seeds = np.stack(sums) / seeds.shape[1]
+        return variance_of_training(
+            of_seeds[..., second] - of_seeds[..., first],
+            self.shares,
+            exact=all(model.exact for model in self.runs),
+            level=self.level,
+        )
 
     @cached_property
     def shares(self) -> Floats:
@@ -109,7 +128,7 @@ class ModelRanking(Generic[Model]):
             selected=selected,
             unit=1.0,
             draws=self.draws,
-            variance=DIFFERENCE_VARIANCE if self.crossed else 1.0,
+            training=self.training(first, second) if self.crossed else 0.0,
         )
         numbers = np.clip(numbers, -1, 1)
         if self.untested:

@@ -83,10 +83,11 @@ class Predictions:
     metric: "Metric"
     classes: tuple[str, ...]  # (K,)
     groups: NDArray[np.generic]  # (N,) source recordings
-    folds: Ints  # (N,) the fold that tested the clip
+    folds: Ints  # (S, N) the fold that tested the clip
     labels: Labels  # (N, K) whether the clip has the class
     probabilities: Floats  # (S, N, K)
     variance: float = 1.0  # of its score, over the variance of clips
+    exact: bool = False  # whether training has one solution, as ridge's
 
     @cached_property
     def decisions(self) -> Labels:
@@ -99,9 +100,14 @@ class Predictions:
         return self.metric.order(self)
 
     @property
+    def right(self) -> Labels:
+        """(S, N) whether a seed is right, in every label."""
+        return np.all(self.decisions == self.labels, axis=2)
+
+    @property
     def correct(self) -> Floats:
         """(N,) share of the seeds that are right, in every label."""
-        return (self.decisions == self.labels).all(axis=2).mean(axis=0)
+        return self.right.mean(axis=0)
 
     @cached_property
     def units(self) -> NDArray[np.generic]:
@@ -116,9 +122,14 @@ class Predictions:
         return self.labels @ class_weights(self.labels.sum(axis=0))
 
     @cached_property
-    def parts(self) -> Floats:
-        """(N,) the parts of the score by clip, whose mean is the score."""
+    def parts_of_seeds(self) -> Floats:
+        """(S, N) the parts of each seed's score by clip, whose mean is the score."""
         return self.metric.parts(self)
+
+    @property
+    def parts(self) -> Floats:
+        """(N,) the parts of the score by clip, means over the seeds."""
+        return self.parts_of_seeds.mean(axis=0)
 
     @cached_property
     def score(self) -> Estimate:
@@ -195,8 +206,8 @@ class Metric:
         return round(float(predictions.parts.mean()), 12)
 
     def parts(self, predictions: Predictions) -> Floats:
-        """(N,) `Predictions.parts`."""
-        return predictions.correct * predictions.weights
+        """(S, N) `Predictions.parts_of_seeds`."""
+        return predictions.right * predictions.weights
 
     def chance(self, predictions: Predictions) -> Floats:
         """(N,) the parts of the score of the best constant answer. The score is spread
@@ -297,10 +308,11 @@ def every_score(predictions: Predictions) -> tuple[pd.DataFrame, dict[str, float
     folds = predictions.folds
     clips = {fold: folds == fold for fold in np.unique(folds).tolist()}
     rows = []
-    for tested in (*clips.values(), np.ones(len(folds), bool)):
+    for tested in (*clips.values(), np.ones(folds.shape, bool)):
         seeds = [
-            predictions.evaluation(seed, tested)
-            for seed in range(len(predictions.probabilities))
+            predictions.evaluation(seed, own)
+            for seed, own in enumerate(tested)
+            if own.any()
         ]
         scores = {
             name: float(np.mean([score.function(seed) for seed in seeds]))

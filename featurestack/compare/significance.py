@@ -51,8 +51,16 @@ FEWEST_RECORDINGS = 7
 # of features that are chosen inside the folds.
 TRAINING_VARIANCE = 2.25
 # The same of a difference between two feature sets, whose models share the clips that
-# train them. `bench.statements STATEMENT=sets` chose it.
+# train them, by whether models are exact (ridge, logistic regression). If repeats of
+# cross-validation measure how much a difference varies between them, how often that
+# counts. `bench.factors` chose all of these, on worlds that no table shows.
 DIFFERENCE_VARIANCE = 1.5
+FACTORS = {True: DIFFERENCE_VARIANCE, False: 2.0}
+REPEATED = {True: 2.0, False: 2.5}
+LEAST = 0.25  # of the variance between recordings, whatever repeats measure
+FEW = 12  # over the number of recordings: what an exact model's factor exceeds 1 by
+# for two models, which are tested at twice the level
+PAIR_FACTOR, PAIR_REPEATED = 0.25, 1.5
 
 
 def few_groups(number: int, noun: str = "recording") -> str:
@@ -219,8 +227,14 @@ def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
-# the interval of a difference, which the test at this level makes
-DIFFERENCE_INTERVAL = f"{100 * (1 - FAMILY_LEVEL):g} % interval"
+
+
+def interval_name(level: float) -> str:
+    """The interval of a difference, which the test at this level makes, in words."""
+    return f"{100 * (1 - level):g} % interval"
+
+
+DIFFERENCE_INTERVAL = interval_name(FAMILY_LEVEL)
 DRAWS = 10_000  # patterns of signs
 SIGNS_CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report
@@ -235,7 +249,7 @@ def sign_flip_tests(
     selected: bool = False,
     draws: int = DRAWS,
     unit: float | None = None,
-    variance: float = 1.0,
+    training: Floats | float = 0.0,
 ) -> Floats:
     """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
     level for the family.
@@ -252,7 +266,7 @@ def sign_flip_tests(
               the statistic).
     unit      the largest possible sum of differences; None if there is none, as for log
               probabilities
-    variance  of the sums, over the variance between recordings
+    training  (M,) the variance of the sums by training, which no test of clips sees
     """
     from scipy.special import ndtri
 
@@ -262,7 +276,7 @@ def sign_flip_tests(
     differences, shares = in_order_of_content(differences[:, order], shares)
     scale = scale[order]
     totals = differences.sum(axis=0)
-    training = (variance - 1) * between_recordings(differences, shares)
+    training = np.broadcast_to(training, scale.shape)[order]
     observed = np.abs(totals) / np.sqrt(scale**2 + training)
     flipped = flipped_totals(differences, draws)
     largest = largest_statistics(flipped, differences, scale, selected=selected)
@@ -288,7 +302,7 @@ def p_of_leads(
     one step: the share of patterns of signs whose largest standardised lead is at least
     as large.
 
-    variance  as in `sign_flip_tests`
+    variance  of the leads, over the variance between recordings
     """
     leads, shares = in_order_of_content(leads, shares)
     scale = np.maximum(np.linalg.norm(leads, axis=0), ROUNDING)
@@ -304,6 +318,26 @@ def between_recordings(differences: Floats, shares: Floats) -> Floats:
     return np.square(differences - expected).sum(axis=0)
 
 
+def variance_of_training(
+    differences: Floats, shares: Floats, *, exact: bool, level: float = FAMILY_LEVEL
+) -> Floats:
+    """(M,) the variance of sums of differences by training, of S repeats of
+    cross-validation (S, G, M): several show how much the recordings' differences vary
+    between other trainings; for one it is a share of the variance between recordings.
+
+    exact  whether all models are
+    level  of the test
+    """
+    between = between_recordings(differences.mean(axis=0), shares)
+    pair = level > FAMILY_LEVEL
+    if len(differences) > 1:
+        times = REPEATED[exact] * (PAIR_REPEATED if pair else 1)
+        repeats = differences.var(axis=0, ddof=1).sum(axis=0)
+        return np.maximum(times * repeats, LEAST * between)
+    factor = FACTORS[exact] + PAIR_FACTOR * pair
+    return (max(factor, 1 + FEW / len(shares)) - 1) * between
+
+
 def in_order_of_content(differences: Floats, shares: Floats) -> tuple[Floats, Floats]:
     """Both with the recordings in an order that no name decides. The sizes come first:
     a test by sign flips must not order recordings by their signs.
@@ -313,11 +347,17 @@ def in_order_of_content(differences: Floats, shares: Floats) -> tuple[Floats, Fl
 
 
 def flipped_totals(differences: Floats, draws: int = DRAWS) -> Floats:
-    """(M, B) sums of differences (G, M) under drawn signs; the first are observed."""
+    """(M, B) sums of differences (G, M) under drawn signs, or under all patterns if
+    these are no more; the first are observed.
+    """
+    recordings = len(differences)
+    if 2**recordings <= draws:  # all patterns
+        bits = np.arange(2**recordings) >> np.arange(recordings)[:, None] & 1
+        return differences.T @ (1.0 - 2 * bits)
     rng = np.random.default_rng(SIGNS_SEED)
     totals = [differences.sum(axis=0)[:, None]]
     for _ in range(0, draws, SIGNS_CHUNK):
-        drawn = rng.integers(0, 2, (len(differences), SIGNS_CHUNK), dtype=np.int8)
+        drawn = rng.integers(0, 2, (recordings, SIGNS_CHUNK), dtype=np.int8)
         signs = 2.0 * drawn - 1
         totals.append(differences.T @ signs)
     return np.concatenate(totals, axis=1)
@@ -411,7 +451,7 @@ def gain_tests(
         FAMILY_LEVEL,
         selected=selected,
         unit=unit,
-        variance=variance,
+        training=(variance - 1) * between_recordings(sums, shares),
     )
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns[["low", "high"]] = columns[["low", "high"]].clip(-1, 1)

@@ -158,6 +158,11 @@ class RunFolder:
 
     @property
     def exact(self) -> bool:
+        """Whether its model has one solution."""
+        return self.config.exact
+
+    @property
+    def seedless(self) -> bool:
         """Whether every seed gives the same predictions."""
         return self.config.exact and not self.validated
 
@@ -311,9 +316,10 @@ def tested_fields(folder: RunFolder, rows: pd.DataFrame) -> dict[str, Any]:
         "metric": suited(folder.task.metric, labels),
         "classes": classes,
         "groups": recordings.to_numpy(dtype=str),
-        "folds": rows["fold"].to_numpy(dtype=np.intp),
+        "folds": rows["fold"].to_numpy(dtype=np.intp)[None],
         "labels": labels,
         "variance": folder.variance,
+        "exact": folder.exact,
     }
 
 
@@ -327,6 +333,7 @@ def tested_run(folders: Sequence[RunFolder]) -> Predictions:
     kept = [n for n, table in enumerate(tables) if table["clip_id"].tolist() == clips]
     shared = tested_fields(folders[kept[0]], most)
     probabilities = [tables[n][[*shared["classes"]]].to_numpy() for n in kept]
+    shared["folds"] = np.stack([tables[n]["fold"].to_numpy(np.intp) for n in kept])
     return Predictions(**shared, probabilities=np.stack(probabilities))
 
 

@@ -59,7 +59,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
         categories=("",) * classes,
         clip_ids=np.arange(len(labels)).astype(str),
         groups=groups.astype(str),
-        folds=folds,
+        folds=np.asarray(folds)[None],
         target=labels.argmax(axis=1),
         labels=labels,
         probabilities=probabilities[None],

@@ -148,7 +148,7 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made_runs):
     shown = [data["clips"][place]["id"] for place in first["clips"]]
     assert shown == first_run.clip_ids.tolist()
     assert first["target"] == first_run.target.tolist()
-    assert first["folds"] == first_run.folds.tolist()
+    assert first["folds"] == first_run.folds[0].tolist()
     links = {clip["id"]: clip["link"] for clip in data["clips"] if clip["link"]}
     assert links == {hardest: "x.wav"}
 

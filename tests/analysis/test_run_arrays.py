@@ -25,7 +25,7 @@ ROWS = [
 def test_clips_are_in_the_order_of_their_ids(run_of_rows):
     run = run_of_rows("mel", CLASSES, ROWS)
     assert run.clip_ids.tolist() == ["a", "b", "c"]
-    assert run.folds.tolist() == [1, 1, 2]
+    assert run.folds.tolist() == [[1, 1, 2]]
     assert run.target.tolist() == [1, 0, 1]
     # a clip of no group is a recording of its own
     assert run.groups.tolist() == ["g1", "g1", "c"]

@@ -66,13 +66,13 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     found = findings(loaded)
     best = found.main.best
     expected = average_precision_score(
-        best.labels, fold_ranks(best.probabilities[0], best.folds)
+        best.labels, fold_ranks(best.probabilities[0], best.folds[0])
     )
     assert found.best.score.value == pytest.approx(expected)
     assert (found.unclear, found.score) == ([], "mAP")
     assert found.best.run.features == "mel"
     assert found.best.score.low < expected < found.best.score.high
-    random_ranks = random_rank_precision(best.labels, best.folds)
+    random_ranks = random_rank_precision(best.labels, best.folds[0])
     assert found.main.chance == pytest.approx(random_ranks.mean())
     alone = findings(loaded[:1])
     (lead,) = (v for k, v in sentences.facts(alone).items() if "chance" in k)
@@ -91,7 +91,8 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
 def test_seeds_are_one_configuration(loaded):
     strong, weak = loaded
     both = np.concatenate([strong.probabilities, weak.probabilities])
-    run = replace(strong, folders=strong.folders * 2, probabilities=both)
+    folds = np.tile(strong.folds, (2, 1))
+    run = replace(strong, folders=strong.folders * 2, folds=folds, probabilities=both)
     (own,) = findings([run]).ranked
     each = [findings([run]).best.score.value for run in loaded]
     assert len(run.seeds) == 2 and own.score.value == pytest.approx(np.mean(each))

@@ -45,7 +45,7 @@ def test_arrays_get_the_numbers_of_the_runs_they_come_from(made_runs):
     best = ranking.best
     models = {run.features: run.probabilities[0] for run in ranking.runs}
     labels = np.array(best.classes)[best.target]
-    compared = fs.compare(models, labels, groups=best.groups, folds=best.folds)
+    compared = fs.compare(models, labels, groups=best.groups, folds=best.folds[0])
     table = compared.table
     assert table["model"].tolist() == [run.features for run in ranking.runs]
     scores = [(run.score.value, run.score.low, run.score.high) for run in ranking.runs]

@@ -12,6 +12,7 @@ from featurestack.compare.significance import (
     FEWEST_RECORDINGS,
     LEVEL,
     accuracy_interval,
+    between_recordings,
     p_of_leads,
     sign_flip_tests,
 )
@@ -168,11 +169,13 @@ def test_the_best_of_several_is_better_than_chance_in_one_step():
 
 def test_the_variance_of_training_counts_only_what_differs_between_recordings():
     mixed = by_recording((20, 6))
-    before, after = (family(mixed, variance=own, unit=60)[0] for own in (1.0, 1.5))
+    more = 0.5 * between_recordings(mixed, np.full(60, 1 / 60))
+    before, after = (family(mixed, training=own, unit=60)[0] for own in (0.0, more))
     assert after[0] == before[0] and 2 * before[3] < after[3]
     assert after[1] < before[1] < before[2] < after[2]
     uniform = np.full((7, 1), 3.0)
-    before, after = (family(uniform, variance=own)[0] for own in (1.0, 2.25))
+    more = 1.25 * between_recordings(uniform, np.full(7, 1 / 7))
+    before, after = (family(uniform, training=own)[0] for own in (0.0, more))
     assert after[3] == before[3] == pytest.approx(2 / 128, abs=0.005)
     leads, shares = np.full((7, 1), 0.1), np.full(7, 1 / 7)
     assert p_of_leads(leads, shares, 2.25) == pytest.approx(1 / 128, abs=0.004)
