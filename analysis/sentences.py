@@ -22,10 +22,11 @@ from featurestack.compare.metrics import Floats
 from featurestack.compare.scores import ACCURACY, UNEVEN
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
-    DIFFERENCE_VARIANCE,
     FAMILY_LEVEL,
     LEVEL,
+    REPEATED,
     TRAINING_VARIANCE,
+    difference_variance,
     few_groups,
 )
 from featurestack.features_cache.clip_table import clips_of_recordings
@@ -307,8 +308,17 @@ def numbers(f: Findings) -> str:
             f"The {DIFFERENCE_INTERVAL} of a difference contains every value that the"
             " corrected sign-flip test does not reject"
         )
-        if main.crossed:
-            text += f"; it counts the variance of training {DIFFERENCE_VARIANCE} times"
+        if main.crossed and main.exact and main.drawings > 1:
+            text += (
+                f"; it counts the variance between {main.drawings} drawings of the"
+                f" folds {REPEATED:g} times, because models share training clips"
+            )
+        elif main.crossed:
+            times = difference_variance(len(main.shares), exact=main.exact)
+            text += (
+                f"; it counts the variance between {plural(f.group)} {times:.3g} times,"
+                " because models share training clips"
+            )
         texts.append(f"{text}.")
     return " ".join(texts)
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
@@ -25,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.record import bench, record, spent
-from bench.worlds import World, cross_validated, folds_of, models_of
+from bench.worlds import FITS, World, models_of, of_drawings
 from bench.worlds import draw as draw_world
 from featurestack.analysis.findings import findings
 from featurestack.analysis.run_arrays import Run, load_runs
@@ -34,6 +35,7 @@ from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
 from featurestack.answers.chosen import read_choice
 from featurestack.base.options import Options, option
+from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.checks.ridge_findings import accuracies, is_lost
@@ -44,8 +46,14 @@ from featurestack.compare.average_precision import (
 )
 from featurestack.compare.metrics import Floats, Ints, Labels, indicator
 from featurestack.compare.ranking import ModelRanking, in_order
-from featurestack.compare.scores import BALANCED_ACCURACY
-from featurestack.compare.significance import FAMILY_LEVEL, LEVEL, sign_flip_tests
+from featurestack.compare.scores import BALANCED_ACCURACY, Predictions
+from featurestack.compare.significance import (
+    FAMILY_LEVEL,
+    LEVEL,
+    between_recordings,
+    recording_sums,
+    sign_flip_tests,
+)
 from featurestack.extras.recordings.check import (
     draw,
     precisions,
@@ -330,71 +338,141 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
 
 
 SIGNS = 1_000  # patterns of signs, fewer than a report draws
+DRAWINGS = 5  # of the folds
 # whose classes are even; none of them chose the rule of the comparison
 WORLDS = (
     World("80 clips, noise", 80, 1, 4),
-    World("80 clips", 80, 1, 4, strength=1.2),
+    World("80 clips", 80, 1, 4, strength=1.2, better=1.5),
     World("30 recordings of 4, noise", 30, 4, 3),
     World("30 recordings of 4, weak", 30, 4, 3, strength=0.8),
-    World("30 recordings of 4", 30, 4, 3, strength=1.6),
-    World("60 recordings of 5, weak", 60, 5, 6, strength=0.8),
-    World("60 recordings of 5", 60, 5, 6, strength=1.6),
-    World("200 clips, 60 numbers", 200, 1, 2, 60, strength=1.0),
-    World("1,000 clips", 1000, 1, 20, 24, strength=2.5),
-)
-LARGE = World("2,000 clips, 50 classes", 2000, 1, 50, 60, strength=4.0)
-BETTER = (
-    World("80 clips", 80, 1, 4, strength=1.2, better=1.5),
     World("30 recordings of 4", 30, 4, 3, strength=1.6, better=1.4),
+    World("60 recordings of 5, weak", 60, 5, 6, strength=0.8),
     World("60 recordings of 5", 60, 5, 6, strength=1.6, better=0.8),
+    World("12 recordings of 10", 12, 10, 4, strength=1.5, better=1.5),
+    World("200 clips, 60 numbers", 200, 1, 2, 60, strength=1.0, better=0.5),
+    World("400 clips", 400, 1, 10, 12, strength=2.0, better=0.25),
     World("1,000 clips", 1000, 1, 20, 24, strength=2.5, better=0.3),
 )
+# on which `factors` chose the rule: another number of recordings or of features in each
+CHOOSING = (
+    World("12 recordings of 10", 12, 10, 3, strength=1.6, better=1.6),
+    World("12 recordings of 10, weak", 12, 10, 3, strength=1.0, better=1.6),
+    World("16 recordings of 6", 16, 6, 2, 10, strength=1.3, better=1.5),
+    World("20 recordings of 8", 20, 8, 4, strength=1.6, better=1.4),
+    World("24 recordings of 5", 24, 5, 3, 12, strength=1.3, better=1.2),
+    World("28 recordings of 5", 28, 5, 4, strength=1.5, better=1.3),
+    World("36 recordings of 4", 36, 4, 4, strength=1.5, better=1.2),
+    World("40 recordings of 3", 40, 3, 2, 16, strength=1.2, better=1.0),
+    World("50 recordings of 8", 50, 8, 5, strength=1.6, better=0.7),
+    World("70 recordings of 3", 70, 3, 3, 10, strength=1.2, better=0.9),
+    World("100 clips", 100, 1, 5, strength=1.4, better=1.0),
+    World("150 clips", 150, 1, 2, 20, strength=0.9, better=0.6),
+    World("300 clips", 300, 1, 6, 12, strength=1.6, better=0.4),
+)
+
+
+def worse(models: Sequence[Predictions], level: float) -> NDArray[np.bool_]:
+    """Which of the models after the best are clearly worse."""
+    ranking = ModelRanking(
+        runs=in_order(models), crossed=True, level=level, draws=SIGNS
+    )
+    places = range(1, len(models))
+    return np.array([ranking.verdict(place) == "clearly worse" for place in places])
 
 
 def sets(reports: int, rng: np.random.Generator) -> Rows:
     """% of reports that call a feature set clearly worse although all are equally good
-    (false), and % of the worse sets that are called so if one set is better (found),
-    without the variance of training (plain) and with it.
+    (false), and % of the worse sets that are called so if one set is better (found), by
+    one and by several drawings of the folds. Two sets are tested at the level of
+    `fs.compare`.
     """
-    yield "world", "model", "sets", "false, plain", "false", "found, plain", "found"
-    designs = [
-        *product((*WORLDS, *BETTER), ("ridge",), (3, 8)),
-        *product(WORLDS[1:5:3], ("ridge",), (2, 30)),
-        *product((*WORLDS[1:5:3], *BETTER[:2]), ("linear",), (8,)),
-        *product((LARGE, LARGE._replace(better=0.2)), ("ridge",), (3, 8)),
+    heads = [
+        f"% {what}, {counted(drawings, 'drawing')}"
+        for what in ("false", "found")
+        for drawings in (1, DRAWINGS)
     ]
-    for (world, model, count), own_rng in zip(designs, rng.spawn(len(designs))):
-        dear = model == "linear" or count == 30 or world.recordings > 500
+    yield "world", "model", "sets", *heads
+    for world, model in product(WORLDS, FITS):
+        dear = world.recordings > 500 or model == "linear"
         number = max(1, reports // 4) if dear else reports
-        plain: list[float] = []
-        judged: list[float] = []
-        for _ in range(number):
-            dataset = draw_world(world, count, own_rng)
-            fold = folds_of(dataset, own_rng)
-            models = models_of(dataset, fold, cross_validated(dataset, fold, model))
-            ranking = ModelRanking(runs=in_order(models), crossed=True, draws=SIGNS)
-            names = [own.name for own in ranking.runs[1:]]
-            leads = ranking.by_recording[:, 1:] - ranking.by_recording[:, [0]]
-            tests = sign_flip_tests(
-                leads,
-                ranking.shares,
-                FAMILY_LEVEL,
-                selected=True,
-                unit=1.0,
-                draws=SIGNS,
-            )
-            clear = [
-                ranking.verdict(place + 1) == "clearly worse"
-                for place in range(len(names))
-            ]
-            both = tests[:, 3] < FAMILY_LEVEL, np.array(clear)
-            found = ranking.best.name == "0"  # only then others are worse than it
-            for rates, own in zip((plain, judged), both):
-                rate = own.mean() * found if world.better else own.any()
-                rates.append(float(rate))
-        told = percent(plain), percent(judged)
-        shown = ("", "", *told) if world.better else (*told, "", "")
-        yield world.name, model, count, *shown
+        own_rng = np.random.default_rng([rng.integers(2**32)])
+        rates: dict[tuple[int, float, int], list[float]] = {}
+        for better in {0.0, world.better}:
+            for _ in range(number):
+                dataset = draw_world(world._replace(better=better), 8, own_rng)
+                models = models_of(dataset, model, DRAWINGS, own_rng)
+                for count, drawings in product((2, 3, 8), (1, DRAWINGS)):
+                    few = of_drawings(models[:count], drawings)
+                    clear = worse(few, LEVEL if count == 2 else FAMILY_LEVEL)
+                    # others are worse than the first set, or than none
+                    found = in_order(few)[0].name == "0"
+                    rate = clear.mean() * found if better else clear.any()
+                    rates.setdefault((count, better, drawings), []).append(float(rate))
+        for count in (2, 3, 8):
+            told = [percent(rates[count, 0.0, drawings]) for drawings in (1, DRAWINGS)]
+            if world.better:
+                own = (rates[count, world.better, each] for each in (1, DRAWINGS))
+                told += map(percent, own)
+            else:
+                told += ["", ""]
+            yield world.name, model, count, *told
+
+
+def factors(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports with a false difference, and % of the worse sets that are found, on
+    the worlds that chose how the variance of training counts: by factors of the
+    variance between recordings, and by several drawings whose variance counts `times`.
+    """
+    rules = [f"factor {own:g}" for own in (1.0, 1.25, 1.5, 1.75, 2.0, 2.25)]
+    rules += [f"times {own:g}" for own in (1.5, 2.0, 3.0, 4.0)]
+    kinds = ("false", "found")
+    yield "world", "model", "sets", "drawings", "kind", *rules
+    for world, model, kind in product(CHOOSING, ("ridge", "nearest"), kinds):
+        own = world if kind == "found" else world._replace(better=0.0)
+        clear: dict[tuple[int, int], list[list[float]]] = {}
+        for _ in range(reports):
+            dataset = draw_world(own, 8, rng)
+            models = models_of(dataset, model, DRAWINGS, rng)
+            for count, drawings in product((2, 3, 8), (1, DRAWINGS)):
+                few = in_order(of_drawings(models[:count], drawings))
+                ranking = ModelRanking(runs=few, crossed=True, draws=SIGNS)
+                row = [
+                    called(ranking, rule, count) * (few[0].name == "0")
+                    if kind == "found"
+                    else float(called(ranking, rule, count) > 0)
+                    for rule in rules
+                ]
+                clear.setdefault((count, drawings), []).append(row)
+        for (count, drawings), rates in clear.items():
+            told = [f"{100 * rate:.1f}" for rate in np.mean(rates, axis=0)]
+            yield world.name, model, count, drawings, kind, *told
+
+
+def called(ranking: ModelRanking[Predictions], rule: str, count: int) -> float:
+    """The share of the models that a rule of `factors` calls clearly worse."""
+    what, number = rule.split()
+    others = np.arange(1, count)
+    by_seed = np.stack([model.parts_of_seeds for model in ranking.runs], axis=-1)
+    sums = [recording_sums(own, ranking.best.units) for own in by_seed]
+    differences = np.stack(sums)[..., others] - np.stack(sums)[..., [0]]
+    differences /= by_seed.shape[1]
+    between = between_recordings(differences.mean(axis=0), ranking.shares)
+    training = (float(number) - 1) * between
+    if what == "times":
+        if len(differences) == 1:
+            return np.nan
+        training = float(number) * differences.var(axis=0, ddof=1).sum(axis=0)
+    level = LEVEL if count == 2 else FAMILY_LEVEL
+    tests = sign_flip_tests(
+        differences.mean(axis=0),
+        ranking.shares,
+        level,
+        selected=True,
+        unit=1.0,
+        draws=SIGNS,
+        training=training,
+    )
+    return float((tests[:, 3] < level).mean())
 
 
 def price(reports: int, rng: np.random.Generator) -> Rows:
@@ -563,6 +641,7 @@ SIMULATIONS = (
     classes,
     equal_runs,
     sets,
+    factors,
     tags,
     intervals,
     highest,

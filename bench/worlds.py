@@ -7,6 +7,7 @@ variance of a number is common to the clips of a recording.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +71,16 @@ def linear(x: Floats, target: Ints, classes: int, new: Floats) -> Ints:
     return LINEAR.fit(x, target).predict(new)
 
 
-FITS: dict[str, Fit] = {"ridge": ridge, "linear": linear}
+def nearest(x: Floats, target: Ints, classes: int, new: Floats) -> Ints:
+    """The classes of the nearest clips, which jump more than those of exact models."""
+    mean, deviation = x.mean(axis=0), x.std(axis=0) + 1e-9
+    x, new = (x - mean) / deviation, (new - mean) / deviation
+    distances = np.square(x).sum(axis=1) - 2 * new @ x.T
+    return target[distances.argmin(axis=1)]
+
+
+FITS: dict[str, Fit] = {"ridge": ridge, "linear": linear, "nearest": nearest}
+EXACT = ("ridge", "linear")
 
 
 def draw(world: World, sets: int, rng: np.random.Generator) -> Dataset:
@@ -117,18 +127,37 @@ def cross_validated(dataset: Dataset, fold: Ints, model: str = "ridge") -> Ints:
     return predicted
 
 
-def models_of(dataset: Dataset, fold: Ints, predicted: Ints) -> list[Predictions]:
-    """The predictions of each feature set, as the comparison takes them."""
+def models_of(
+    dataset: Dataset, model: str, drawings: int, rng: np.random.Generator
+) -> list[Predictions]:
+    """The predictions of each feature set, cross-validated on so many drawings of the
+    folds, as the comparison takes them.
+    """
     classes = int(dataset.target.max()) + 1
+    folds = np.stack([folds_of(dataset, rng) for _ in range(drawings)])
+    predicted = np.stack([cross_validated(dataset, fold, model) for fold in folds])
     return [
         Predictions(
             name=str(number),
             metric=ACCURACY,
             classes=(*map(str, range(classes)),),
             groups=dataset.recording,
-            folds=fold[None],
+            folds=folds,
             labels=indicator(dataset.target, classes),
-            probabilities=np.eye(classes)[own][None],
+            probabilities=np.eye(classes)[predicted[:, :, number]],
+            exact=model in EXACT,
         )
-        for number, own in enumerate(predicted.T)
+        for number in range(len(dataset.numbers))
+    ]
+
+
+def of_drawings(models: Sequence[Predictions], drawings: int) -> list[Predictions]:
+    """The same models on the first drawings only."""
+    return [
+        replace(
+            model,
+            folds=model.folds[:drawings],
+            probabilities=model.probabilities[:drawings],
+        )
+        for model in models
     ]

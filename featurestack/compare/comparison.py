@@ -611,8 +611,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
 def protocol_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     """How the models are judged."""
     units = counted(len(np.unique(clips.groups)), clips.unit)
-    drawings = min(len(np.unique(model.folds, axis=0)) for model in ranking.runs)
-    times = f"{drawings} drawings of " if drawings > 1 else ""
+    times = f"{ranking.drawings} drawings of " if ranking.drawings > 1 else ""
     if clips.unknown_folds:
         return f"tested by {units}, assuming cross-validation in {times}unknown folds"
     if ranking.crossed:

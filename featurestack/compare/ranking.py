@@ -76,22 +76,33 @@ class ModelRanking(Generic[Model]):
         sums = recording_sums(parts, self.best.units) / len(parts)
         return sums.round(15)  # so that no order of clips makes equal ones differ
 
+    @property
+    def drawings(self) -> int:
+        """How often the folds of every model were drawn. Seeds that share their folds
+        are no repeats of cross-validation.
+        """
+        return min(len(np.unique(model.folds, axis=0)) for model in self.runs)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every model has one solution."""
+        return all(model.exact for model in self.runs)
+
     def training(self, first: Ints, second: Ints) -> Floats:
         """(M,) the variance of the pairs' differences by training."""
-        # seeds that share their folds are no repeats of cross-validation
-        drawings = [len(np.unique(model.folds, axis=0)) for model in self.runs]
-        if min(drawings) > 1:
-            repeats = min(len(model.folds) for model in self.runs)
-            seeds = [model.parts_of_seeds[:repeats] for model in self.runs]
-        else:
-            seeds = [model.parts[None] for model in self.runs]
-        seeds = np.stack(seeds, axis=-1)  # (S, N, R)
-        sums = [recording_sums(parts, self.best.units) for parts in seeds]
-        of_seeds = np.stack(sums) / seeds.shape[1]
+        repeats = min(len(model.folds) for model in self.runs)
+        several = self.drawings > 1
+        by_seed = [
+            model.parts_of_seeds[:repeats] if several else model.parts[None]
+            for model in self.runs
+        ]
+        parts = np.stack(by_seed, axis=-1)  # (S, N, R)
+        sums = [recording_sums(of_seed, self.best.units) for of_seed in parts]
+        of_seeds = np.stack(sums) / parts.shape[1]
         return variance_of_training(
             of_seeds[..., second] - of_seeds[..., first],
             self.shares,
-            exact=all(model.exact for model in self.runs),
+            exact=self.exact,
             level=self.level,
         )
 

@@ -51,16 +51,29 @@ FEWEST_RECORDINGS = 7
 # of features that are chosen inside the folds.
 TRAINING_VARIANCE = 2.25
 # The same of a difference between two feature sets, whose models share the clips that
-# train them, by whether models are exact (ridge, logistic regression). If repeats of
-# cross-validation measure how much a difference varies between them, how often that
-# counts. `bench.factors` chose all of these, on worlds that no table shows.
-DIFFERENCE_VARIANCE = 1.5
-FACTORS = {True: DIFFERENCE_VARIANCE, False: 2.0}
-REPEATED = {True: 2.0, False: 2.5}
-LEAST = 0.25  # of the variance between recordings, whatever repeats measure
-FEW = 12  # over the number of recordings: what an exact model's factor exceeds 1 by
+# train them, by whether models are exact (ridge, logistic regression); with few
+# recordings it is at least 1 + FEW / recordings. `bench.statements STATEMENT=factors`
+# chose these, on worlds that no other table shows.
+FACTORS = {True: 1.5, False: 2.0}
+FEW = 12
+# If exact models were cross-validated on several drawings of the folds, the variance
+# between drawings counts so often, instead of a factor, and at least LEAST of that
+# between recordings.
+REPEATED, LEAST = 2.0, 0.25
 # for two models, which are tested at twice the level
-PAIR_FACTOR, PAIR_REPEATED = 0.25, 1.5
+PAIR_FACTOR, PAIR_REPEATED = 0.25, 1.75
+
+
+def difference_variance(
+    recordings: int, *, exact: bool = True, pair: bool = False
+) -> float:
+    """How often the variance between recordings counts in a difference between models
+    that were cross-validated once.
+
+    exact  whether both models have one solution, as ridge
+    pair   whether they are the only two, which are tested at LEVEL
+    """
+    return max(FACTORS[exact] + PAIR_FACTOR * pair, 1 + FEW / recordings)
 
 
 def few_groups(number: int, noun: str = "recording") -> str:
@@ -322,20 +335,20 @@ def variance_of_training(
     differences: Floats, shares: Floats, *, exact: bool, level: float = FAMILY_LEVEL
 ) -> Floats:
     """(M,) the variance of sums of differences by training, of S repeats of
-    cross-validation (S, G, M): several show how much the recordings' differences vary
-    between other trainings; for one it is a share of the variance between recordings.
+    cross-validation (S, G, M). Several of exact models show how much the recordings'
+    differences vary between other trainings; else it is a share of the variance between
+    recordings.
 
     exact  whether all models are
     level  of the test
     """
     between = between_recordings(differences.mean(axis=0), shares)
     pair = level > FAMILY_LEVEL
-    if len(differences) > 1:
-        times = REPEATED[exact] * (PAIR_REPEATED if pair else 1)
+    if exact and len(differences) > 1:
+        times = REPEATED * (PAIR_REPEATED if pair else 1)
         repeats = differences.var(axis=0, ddof=1).sum(axis=0)
-        return np.maximum(times * repeats, LEAST * between)
-    factor = FACTORS[exact] + PAIR_FACTOR * pair
-    return (max(factor, 1 + FEW / len(shares)) - 1) * between
+        return np.maximum(times * repeats, max(LEAST, FEW / len(shares)) * between)
+    return (difference_variance(len(shares), exact=exact, pair=pair) - 1) * between
 
 
 def in_order_of_content(differences: Floats, shares: Floats) -> tuple[Floats, Floats]:
@@ -431,10 +444,11 @@ def gain_tests(
     *,
     weights: Floats | None = None,
     selected: bool = False,
-    variance: float = DIFFERENCE_VARIANCE,
+    variance: float | None = None,
 ) -> pd.DataFrame:
     """Mean, low, high, p and significant for each column of `gains` (N, F), which
-    cross-validated models differ by; `variance` is 1 for models that are the same.
+    cross-validated models differ by. `variance` counts the variance between recordings,
+    by default as for exact models; it is 1 for models that are the same.
 
     p and interval are corrected for all columns, and also for the selection if they are
     leads of the best of several, which was `selected` by them. With too few recordings
@@ -445,6 +459,8 @@ def gain_tests(
         weights = np.ones(len(gains))
     shares = recording_sums(weights[:, None], groups)[:, 0] / weights.sum()
     sums = recording_sums(gains, groups) / len(gains)
+    if variance is None:
+        variance = difference_variance(len(shares))
     numbers = sign_flip_tests(
         sums,
         shares,

@@ -15,6 +15,7 @@ from featurestack.compare.significance import (
     between_recordings,
     p_of_leads,
     sign_flip_tests,
+    variance_of_training,
 )
 
 
@@ -237,3 +238,34 @@ def test_a_class_whose_few_clips_are_all_right_is_not_sure(clips):
     assert accuracy_interval(*given)[0, 0] > 0.91
     ((low, high),) = accuracy_interval(*given, labels)
     assert 0.7 < low < 0.85 and high > 0.98
+
+
+def test_drawings_of_the_folds_measure_the_variance_of_training():
+    """What differs between drawings counts twice, at least a quarter of what differs
+    between recordings; a model that is not exact has a factor instead, as has a single
+    drawing. Two models alone, which are tested at twice the level, need more.
+    """
+    rng = np.random.default_rng(0)
+    shares = np.full(60, 1 / 60)
+    mean = rng.normal(size=(60, 1))
+    swing = np.array([1, -1, 1, -1, 0])[:, None, None]
+    between = between_recordings(mean, shares)
+    (measured,) = variance_of_training(mean + swing, shares, exact=True)
+    assert measured == pytest.approx(2 * 60)
+    (pair,) = variance_of_training(mean + swing, shares, exact=True, level=LEVEL)
+    assert pair == pytest.approx(1.75 * measured)
+    equal = variance_of_training(mean + 0 * swing, shares, exact=True)
+    assert equal == pytest.approx(0.25 * between)
+    for exact, factor in ((True, 0.5), (False, 1.0)):
+        single = variance_of_training(mean[None], shares, exact=exact)
+        assert single == pytest.approx(factor * between)
+    other = variance_of_training(mean + swing, shares, exact=False)
+    assert other == pytest.approx(between_recordings(mean, shares))
+    few = variance_of_training(mean[None, :12], np.full(12, 1 / 12), exact=True)
+    assert few == pytest.approx(between_recordings(mean[:12], np.full(12, 1 / 12)))
+
+
+def test_few_recordings_are_tested_with_all_patterns_of_signs():
+    """p of 9 recordings that all favour one is 2 of 512 patterns, exactly."""
+    assert p_of((9, 0), recordings=9)[0] == 2 / 512
+    assert p_of((8, 1), recordings=9)[0] == 20 / 512

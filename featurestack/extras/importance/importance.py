@@ -42,7 +42,6 @@ from featurestack.compare.metrics import Floats
 from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
-    DIFFERENCE_VARIANCE,
     TRAINING_VARIANCE,
     gain_tests,
 )
@@ -150,7 +149,7 @@ class SetScores:
         """`gain_tests` by the clips' recordings; nothing is significant if nothing is
         better than chance.
         """
-        variance = TRAINING_VARIANCE if above_chance else DIFFERENCE_VARIANCE
+        variance = TRAINING_VARIANCE if above_chance else None
         units, weights = self.clips["unit"].to_numpy(), self.weights
         tests = gain_tests(gains, units, unit, weights=weights, variance=variance)
         return tests if self.useful else decided(tests, np.zeros(len(tests), bool))
