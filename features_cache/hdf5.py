@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from featurestack.base.errors import DamagedFile
+from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import Lock, is_file
 from featurestack.base.quantities import counted
 
@@ -78,8 +78,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with without_locking(path) as file:
             yield file
     except UNREADABLE as error:
-        # the caller was writing another file, and that failed
-        if getattr(error, "filename", None):
+        # the file is newer, or the caller was writing another one, and that failed
+        if type(error) is RequestError or getattr(error, "filename", None):
             raise
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
 
@@ -430,12 +430,23 @@ NOT_ATTRIBUTES = ("path", *AXES, "clips", "values_offset", "state_offset")
 ATTRIBUTES = [f.name for f in fields(StoredFeature) if f.name not in NOT_ATTRIBUTES]
 
 
+def refuse_newer(path: Path, version: object) -> None:
+    """RequestError for a file of a later version, which is never made again."""
+    if isinstance(version, int) and version > FORMAT:
+        raise RequestError(
+            f"{path} has format {version}, made by a newer version of this program that"
+            f" this one cannot read (it reads {FORMAT}) and does not replace: install"
+            " the newer version, or give another NAME= or DATA="
+        )
+
+
 def read_header(path: Path, stored: str = "") -> StoredFeature:
     """The header of a feature's file; FileNotFoundError or DamagedFile without one."""
     stored = stored or path.stem
     with opened(path) as file:
         described = read_attributes(file)
         version = described.pop(MARK, None)
+        refuse_newer(path, version)
         if version != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
         described["parameters"] = json.loads(described["parameters"])

@@ -110,6 +110,7 @@ def claim_names(folder: Path, *names: str, ours: Identity | None = None) -> None
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips, attributes) of a cache; raises what `hdf5.opened` raises."""
     with hdf5.opened(folder / INDEX) as file:
+        hdf5.refuse_newer(folder / INDEX, hdf5.read_attributes(file).get(hdf5.MARK))
         columns: dict[str, list[str] | NDArray] = {}
         for name in INDEX_COLUMNS:
             column = hdf5.read_column(file[CLIPS], name)

@@ -98,6 +98,8 @@ def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
             f"{file} is not a bundle that can be read safely ({reason}): {made}"
         ) from None
     again = "make it again from its run"
+    if type(version) is int and version > BUNDLE_FORMAT:
+        again = "it was made by a newer version of this program, so install that"
     if type(version) is not int or version != BUNDLE_FORMAT:
         raise RequestError(
             f"{file} has a bundle format other than {BUNDLE_FORMAT}: {again}"

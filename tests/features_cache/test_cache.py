@@ -224,12 +224,12 @@ def linked(cache):
 
 def of_another_format(cache):
     with h5py.File(cache.folder / "mine.h5", "r+") as file:
-        file.attrs.modify("format_version", 99)
+        file.attrs.modify("format_version", 0)
 
 
 DAMAGES = {
     "not a regular file": linked,
-    "has format 99, expected 1": of_another_format,
+    "has format 0, expected 1": of_another_format,
 }
 
 

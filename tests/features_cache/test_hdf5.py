@@ -21,6 +21,8 @@ from featurestack.features_cache.hdf5 import (
     read_header,
     to_stored,
 )
+from tests.golden.commands import command, done, inside
+from tests.noise import write_clips
 
 UNCHUNKED = {"values", "state"}
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -153,3 +155,20 @@ def test_a_fingerprint_is_never_zero_and_spreads_evenly():
     spread = fingerprints(np.append(keys, np.uint64(7)), np.uint64(7))
     assert spread.min() >= 1 and spread.max() < 1 << 32
     assert len(np.unique(spread)) > 0.9999 * len(keys)
+
+
+@pytest.mark.parametrize("name", ["mel.h5", "index.h5"])
+@pytest.mark.parametrize("word", ["features", "train", "importance"])
+def test_a_file_of_a_newer_format_is_refused_and_stays(tmp_path, name, word):
+    write_clips(tmp_path / "birds", "ant", "bee")
+    file = tmp_path / "data/birds/features" / name
+    words = {"train": "FEATURES=mel MODEL=linear", "features": "FEATURES=mel"}
+    words["importance"] = "FEATURES='mel rms'"
+    with inside(tmp_path):
+        done("features DATASET=birds FEATURES='mel rms' JOBS=1")
+        with h5py.File(file, "r+") as opened:
+            opened.attrs["format_version"] = np.int64(99)
+        content = file.read_bytes()
+        refusal = command(f"{word} DATASET=birds {words.get(word, '')}")
+    assert refusal.status == 2 and "made by a newer version" in refusal.err, refusal
+    assert file.read_bytes() == content
