@@ -44,7 +44,7 @@ from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
 from featurestack.compare.scores import Estimate
 from featurestack.linear.ridge import SURE, share_of_sure
-from featurestack.results.run_folder import FOREIGN_FILE
+from featurestack.results.run_folder import FOREIGN_FILE, RunFolder
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
@@ -149,19 +149,22 @@ def known(value: object) -> bool:
 
 
 def foreign(report: Report) -> Section | None:
-    """What the best model that can leave classes out makes of clips of none of its
-    classes.
+    """What the best model that can leave classes out, of an answer the recommended one,
+    makes of clips of none of its classes.
     """
     for run in report.found.runs:
-        counts = run.folders[0].foreign()
+        folder = run.folders[0]
+        if run.members:
+            folder = RunFolder(folder.path.with_name(run.members[0]))
+        counts = folder.foreign() if folder.path.is_dir() else None
         if counts is not None:
             label = f"Clips of a class left out that get {100 * SURE:.0f} % or more"
             share = share_of_sure(counts.to_numpy())
             return Section(
                 "foreign",
                 "None of the classes",
-                tables={f"{run.name}.foreign": foreign_table(counts)},
-                values={"run": run.name},
+                tables={f"{folder.name}.foreign": foreign_table(counts)},
+                values={"run": folder.name},
                 leads={label: f"{percent(share)} %"},
             )
     return None

@@ -337,7 +337,7 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(noise_a
     # right after the first screen, whose dots say why they lie above the headline
     ids = re.findall(r'<section id="(\w+)', html)
     assert ids[ids.index("answer") - 1] in ("foot", "first") and "comparison" in ids
-    assert ids.index("answer") < ids.index("comparison")
+    assert ids.index("answer") < ids.index("comparison") < ids.index("foreign")
     assert re.search(r"the highest of \d+ sets, which are too high</h2>", html)
     assert "chosen on the clips that score it" in " ".join(html.split())
     assert (
@@ -389,7 +389,7 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(noise_answer, monkeypatch
 
     monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_answer(choice, {1: run}, None, None)
+        write_answer(choice, {1: run}, run, None)
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
