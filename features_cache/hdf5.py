@@ -285,7 +285,7 @@ def intact(
 
 def difference(was: Mapping[str, object], here: Mapping[str, object]) -> str:
     """The first fact that differs, such as `hop_length 512, here 256`; '' if none."""
-    for name in here | was:
+    for name in {**here, **was}:
         if here.get(name) != was.get(name):
             return f"{name} {was.get(name)}, here {here.get(name)}"
     return ""

@@ -56,7 +56,7 @@ def describe_model(
     channels, rows, frames = shape
     operations: list[int] = []
 
-    def note(layer: nn.Module, _: object, output: Any) -> None:
+    def note(layer: Any, _: object, output: Any) -> None:
         kernel = layer.weight[0]  # (inputs of a group, *kernel)
         operations.append(kernel.numel() * output.numel())
 
