@@ -185,7 +185,6 @@ def findings(
     cache: Cache | None = None,
     checked: Sequence[Attributes] = (),
     old_runs: int = 0,
-    unnamed: int = 0,
 ) -> Findings:
     """Rank the runs and test them, make their tables, and find what may make them
     wrong.
@@ -193,7 +192,6 @@ def findings(
     problems  of reading
     checked   findings of `check`
     old_runs  number of runs of other data, which are left out
-    unnamed   number of runs that RUN= does not name
     """
     members = {name for run in runs for name in run.members}
     sets = rankings([run for run in runs if run.name not in members])
@@ -214,7 +212,7 @@ def findings(
         trained = trained_in(main, runs)
         gains = ablations(main)
         tables = tables_of(main, [*ranked, *others, *of_answer], gains)
-    evidence = Evidence(main, cache, checked, old_runs, unnamed)
+    evidence = Evidence(main, cache, checked, old_runs)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
     return Findings(
         problems=[*problems, *(why_apart(own, ranked[0]) for own in others)],

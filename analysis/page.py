@@ -64,10 +64,9 @@ class ReportJob:
     cache: Path | None
     folder: Path
     identity: Identity | None = None  # of the dataset; None if it is unknown
-    of_chosen_runs: bool = False  # RUN= names them
     for_print: bool = False  # figures for papers too
     runs_folder: Path  # of all datasets
-    # NAME=value words that name the dataset, the folders, and the runs of RUN=
+    # NAME=value words that name the dataset and the folders
     given: tuple[str, ...] = ()
 
 

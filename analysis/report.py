@@ -16,12 +16,11 @@ from featurestack.analysis.run_arrays import Problem, load_runs
 from featurestack.analysis.sections import add_sections
 from featurestack.base.errors import RequestError
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.base.shell import make_command, without
+from featurestack.base.shell import make_command
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.index_file import read_check
 from featurestack.results.dataset_folders import claim
-from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today
 
 # the place of a report's runs
@@ -54,11 +53,7 @@ def build_report(job: ReportJob) -> Report:
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
     runs = list(job.runs)
-    unnamed = 0
-    if job.of_chosen_runs:
-        every = find(job.runs_folder, job.dataset, job.identity)
-        unnamed = len(of_today(every, cache) if cache else every) - len(runs)
-    elif cache:
+    if cache:
         runs = of_today(runs, cache)
     read, problems = load_runs(progress(runs, label="reading", unit="runs"))
     found = findings(
@@ -67,7 +62,6 @@ def build_report(job: ReportJob) -> Report:
         cache=cache,
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
-        unnamed=max(unnamed, 0),
     )
     report = Report(job, own, found, cache, features)
     add_sections(report)
@@ -99,9 +93,8 @@ def next_command(report: Report) -> str:
         return make_command("predict", "AUDIO=FILE", f"RUN={place}")
     if found.runs or not report.features:
         return ""
-    words = without(job.given, "RUN")
     return make_command(
-        "train", *words, f"FEATURES={report.features[0]}", "MODEL=ridge"
+        "train", *job.given, f"FEATURES={report.features[0]}", "MODEL=ridge"
     )
 
 

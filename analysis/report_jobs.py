@@ -3,10 +3,8 @@ each.
 """
 
 import os
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,11 +43,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         "",
         "the dataset to report on; without it, every dataset that has runs or a cache",
     )
-    run: tuple[str, ...] = option(
-        (),
-        "report only these runs, on a separate page: names, paths, unique prefixes or"
-        " last; each brings all seeds of its configuration",
-    )
     paper: bool = option(
         False,
         "also write each figure as PDF and as PNG of 300 dpi, as papers need them",
@@ -60,7 +53,7 @@ def refuse_users_folder(folder: Path) -> None:
     """RequestError if a report's folder holds other files, such as sounds."""
     if not folder.is_dir() or (folder / NO_DATA).is_file():
         return
-    # reports on chosen runs, detections and lists to label have folders in it
+    # detections and lists to label have folders in it
     ours = {record.parent for record in folder.glob("*/.*.json")}
     traces = {file for file in folder.iterdir() if TRACE.fullmatch(file.name)}
     if {*folder.iterdir()} - ours - traces:
@@ -71,12 +64,8 @@ def refuse_users_folder(folder: Path) -> None:
 
 
 def jobs(options: AnalysisOptions) -> "list[ReportJob]":
-    """A job for the dataset in DATASET, else for each dataset of the runs in RUN, else
-    for all that have runs or a cache.
-
-    A report on chosen runs (RUN=) has a folder of its own, so that the full report
-    stays. RequestError if there is nothing to report on, or if two runs of RUN have the
-    same name.
+    """A job for the dataset in DATASET, else for all that have runs or a cache;
+    RequestError if there is nothing to report on.
     """
     from featurestack.features_cache.datasets import cache_folder, cached_in, is_cache
     from featurestack.results.dataset_folders import by_dataset, named_dataset
@@ -85,13 +74,7 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
     name, identity = named_dataset(options.dataset, options.data, options.name)
     if name:
         require_readable(options.runs / name)
-    if options.run:
-        from featurestack.results.run_names import select
-
-        wanted = " ".join(shlex.quote(r) if " " in r else r for r in options.run)
-        folders = select(options.runs, wanted, name, identity, data=options.data)
-    else:
-        folders = find(options.runs, name, identity)
+    folders = find(options.runs, name, identity)
     if name:
         folder = cache_folder(options.dataset or name, options.data, options.name)
         caches = {name: folder} if is_cache(folder) else {}
@@ -101,9 +84,7 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
             dataset: options.data / dataset / "features"
             for dataset in cached_in(options.data)
         }
-    datasets = {name or run.path.parent.name for run in folders}
-    if not options.run:
-        datasets |= caches.keys()
+    datasets = {name or run.path.parent.name for run in folders} | caches.keys()
     if not datasets:
         raise nothing_to_report(options, name)
     made = []
@@ -145,30 +126,17 @@ def job_of(
     cache: Path | None,
     identity: "Identity | None",
 ) -> "ReportJob":
-    """The report on one dataset; RequestError if two runs have the same name.
-
-    Its words name the cache's source, since a folder of its name may hold other sounds.
+    """The report on one dataset. Its words name the cache's source, since a folder of
+    its name may hold other sounds.
     """
     from featurestack.analysis.page import ReportJob
-    from featurestack.base.json_content import digest
     from featurestack.features_cache.cache import Cache
     from featurestack.features_cache.datasets import is_cache
     from featurestack.results.dataset_folders import folder_of
-    from featurestack.results.run_folder import find, folder_name
-    from featurestack.results.run_names import with_seeds
 
-    names = sorted(run.name for run in runs)
-    for name, following in pairwise(names):
-        if name == following:
-            raise RequestError(f"RUN= names two folders called {name}: rename one")
     folder = options.reports / dataset
     if identity:
         folder = folder_of(folder, identity, NO_DATA)
-    if options.run:
-        first, *rest = names
-        more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
-        folder /= folder_name("only", first, more, digest([first]))
-        runs = with_seeds(runs, find(options.runs, dataset, identity))
     refuse_users_folder(folder)
     named, name = options.dataset or options.name or dataset, options.name
     if named not in NAMED and not is_cache(Path(named)):
@@ -179,14 +147,13 @@ def job_of(
             if source and Path(source).resolve() != Path(named).resolve():
                 named, name = source, own_name
     words = [f"DATASET={named}", *([f"NAME={name}"] if name else [])]
-    words += option_words(options, ("data", "runs", "run"))
+    words += option_words(options, ("data", "runs"))
     return ReportJob(
         dataset=dataset,
         runs=tuple(runs),
         cache=cache,
         identity=identity,
         folder=folder,
-        of_chosen_runs=bool(options.run),
         for_print=options.paper,
         runs_folder=options.runs,
         given=tuple(words),

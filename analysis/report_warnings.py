@@ -31,7 +31,6 @@ class Evidence:
     cache: Cache | None = None
     checked: Sequence[Attributes] = ()  # findings of `check`
     old_runs: int = 0  # number of runs of other data, which are left out
-    unnamed: int = 0  # number of runs that RUN= does not name
 
     def grave(self, kind: str) -> Attributes | None:
         """The first finding of this kind that `check` warns about."""
@@ -190,21 +189,6 @@ def old_runs(evidence: Evidence) -> str:
     return (
         f"{counted(runs, 'older run')} {is_or_are(runs)} left out: {its} clips, labels,"
         " folds or values have changed since."
-    )
-
-
-@warning("W7", "Only some of the runs", touches_score=False)
-def only_some(evidence: Evidence) -> str:
-    """RUN= names the runs of this report. Its p and intervals are corrected for the
-    comparisons of these runs. If you chose them by their scores, the verdicts are
-    optimistic: read the report on all runs.
-    """
-    if not evidence.unnamed:
-        return ""
-    others = counted(evidence.unnamed, "other run")
-    return (
-        f"RUN= leaves out {others} of this dataset: p and intervals are corrected only"
-        " for the runs that it names."
     )
 
 

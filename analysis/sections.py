@@ -224,7 +224,7 @@ def runs(report: Report) -> Section:
         for run in found.runs
         if not run.metric.multilabel
     }
-    given = without(report.job.given, "RUN")
+    given = report.job.given
     shown = []
     for own in found.every[:SHOWN_RUNS]:
         again, seeds = "", " ".join(map(str, own.run.seeds))

@@ -116,9 +116,8 @@ def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
 
 
 def drawn_runs(report: Report) -> Sequence[Run]:
-    """The runs that have figures: the best, or those in RUN=."""
-    runs = report.found.runs
-    return runs if report.job.of_chosen_runs else runs[:SHOWN_RUNS]
+    """The runs that have figures: the best."""
+    return report.found.runs[:SHOWN_RUNS]
 
 
 def learning_curves(report: Report) -> dict[str, dict[str, Any]]:

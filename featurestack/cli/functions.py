@@ -164,7 +164,6 @@ def report(
     reports: Path | str = "reports",
     *,
     name: str = "",
-    run: str | Sequence[str] = (),
     paper: bool = False,
     quiet: bool = False,
 ) -> "Report":
@@ -174,8 +173,6 @@ def report(
     ----------
     dataset : str
         By default the only dataset that has runs or a cache.
-    run : str, or list of str
-        Runs by name, path or unique prefix; by default all of the dataset.
 
     Returns
     -------

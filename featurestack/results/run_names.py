@@ -1,8 +1,7 @@
 """The runs that RUN= names: by name, path, unique prefix, or `last`. No torch."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 
 from featurestack.base import DATA
@@ -89,22 +88,6 @@ def select(
             " was trained"
         )
     return list(chosen.values())
-
-
-def with_seeds(
-    runs: Sequence[RunFolder], every: Iterable[RunFolder]
-) -> list[RunFolder]:
-    """The runs, and those of `every` that differ from one of them only in the seed."""
-    kept = {run.path.resolve(): run for run in runs}
-    families = set()
-    for run in [*runs, *every]:
-        with suppress(RequestError, OSError):  # whoever reads it names the damage
-            family = run.config.family
-            if run.path.resolve() in kept:
-                families.add(family)
-            elif family in families:
-                kept[run.path.resolve()] = run
-    return list(kept.values())
 
 
 def has_weights(run: RunFolder) -> bool:

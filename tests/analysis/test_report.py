@@ -292,41 +292,18 @@ def test_damage_is_named_and_everything_else_is_still_there(tones_project, tmp_p
     assert built.headline.startswith(f"{headline} classified 80")
 
 
-def test_a_named_run_is_reported_with_all_seeds_of_its_configuration(
-    tones_project, tmp_path
-):
-    make_runs(tmp_path, tones_project.table, of_sets(2, mel=0.8, rms=0.6), "tones")
-    built = build(tones_project.options(runs=tmp_path, run=("mel-resnet18",)))
-    assert "mean of 2 seeds" in built.facts["Tested"]
-    assert any("RUN= leaves out 2 other runs" in text for text in built.remarks)
-
-
-def test_chosen_runs_have_a_report_of_their_own(tones_project):
-    (job,) = jobs(tones_project.options(run=("mel+r",)))
-    assert job.given[0] == f"DATASET={job.cache}" and job.given[-1] == "RUN=mel+r"
-    whole = jobs(tones_project.options())[0].folder
-    assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
-    orders = ("mel-", "mel+r"), ("mel+r", "mel-")
-    both = {jobs(tones_project.options(run=names))[0].folder for names in orders}
-    assert len(both) == 1 and job.folder not in both
-    told = "RUN= leaves out 2 other runs of this dataset"
-    assert told in "\n".join(build_report(job).remarks)
-
-
 def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refused(
     tones_project, tmp_path
 ):
-    folder = make_run(tmp_path, tones_project.table, MadeRun(), "other")
+    make_run(tmp_path, tones_project.table, MadeRun(), "other")
     found = jobs(tones_project.options(dataset="", runs=tmp_path))
     known = [(job.dataset, len(job.runs), job.cache is not None) for job in found]
     assert known == [("other", 1, False), ("tones", 0, True)]
-    twice = str(folder), str(tones_project.root / "runs" / "tones" / folder.name)
     places = dict.fromkeys(("data", "runs", "reports"), tmp_path)
     for given, told in (
         ({"dataset": "esc10"}, "make features DATASET=esc10"),
         ({"dataset": "", "runs": tmp_path / "none"}, "holds no run"),
         ({"dataset": "othr"}, "did you mean 'other'"),
-        ({"dataset": "tones", "run": twice}, "two folders called mel-resnet18"),
     ):
         with refused(told):
             jobs(AnalysisOptions(**places | given))

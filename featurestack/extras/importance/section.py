@@ -21,7 +21,7 @@ from featurestack.analysis.sentences import unsigned
 from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.quantities import percent, points
-from featurestack.base.shell import make_command, without
+from featurestack.base.shell import make_command
 from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
 from featurestack.extras.importance import ImportanceOptions
@@ -61,7 +61,7 @@ def importance(report: Report) -> Section | None:
     losses = tables["features"].query("measure == 'lost'")
     problems = []
     if found.main and not is_of(shown, found.main.best):
-        words = [*without(report.job.given, "RUN")]
+        words = [*report.job.given]
         words.append(f"FEATURES={' '.join(shown.features)}")
         command = make_command("importance", *words)
         text = (
