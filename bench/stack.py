@@ -81,8 +81,8 @@ def stack(options: StackOptions) -> None:
             base = base or runs
             if row in known:
                 continue
-            made = {"row": row, "features": features, "begins": begins}
-            made |= {"size": options.grid, **compared(base, runs)}
+            made: dict[str, Any] = {"row": row, "features": features}
+            made |= {"begins": begins, "size": options.grid, **compared(base, runs)}
             # a run that was there takes none
             made["fold_seconds"] = max(seconds) / len(options.folds)
             print(*made.values(), flush=True)

@@ -24,7 +24,7 @@ from featurestack.base.terminal import silenced, status_of
 DATASET = "synth"
 FEATURES = "mel mfcc chroma tempogram"  # those that a step reads
 # a minute of training: without weights from elsewhere, few of the usual 40 epochs
-SHORT = {"grid": "32x54", "batch": 16, "epochs": 15, "weights": "none"}
+SHORT = {"grid": "32x40", "batch": 16, "epochs": 15, "weights": "none"}
 OWN = "   (the same on a folder of your own, one sub-folder per class)"
 
 
