@@ -74,9 +74,7 @@ class ReportJob:
 class Section:
     """A section of the page."""
 
-    # name without .html, also the section's id; '' if the section is not on the page
-    template: str
-    title: str  # in the page's navigation
+    title: str = ""  # in the page's navigation
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # name -> a value for the templates
     values: Mapping[str, object] = field(default_factory=dict)
@@ -90,6 +88,8 @@ class Section:
     # if unclear) and run ('' for none)
     chart: Sequence[tuple[str, Estimate, str, str]] = ()
     chart_title: str = ""
+    # its name in SECTIONS, without .html, also its id; '' if it is not on the page
+    template: str = ""
 
 
 @dataclass(eq=False)

@@ -1,11 +1,13 @@
-"""The sections of a report's page.
+"""The sections of a report's page, in its order.
 
 Each function makes one section, with its tables and the values of its template, or None
-if the page has no such section. `add_sections` then draws the sections' figures.
+if the page has no such section. `@section` enters it in SECTIONS; its name is that of
+the template and the section's id. `add_sections` then draws the sections' figures.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,7 @@ from featurestack.analysis.run_arrays import Problem
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import count, counted, duration, percent
-from featurestack.base.registry import object_at
+from featurestack.base.registry import Registry, object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
 from featurestack.compare.scores import Estimate
@@ -57,6 +59,27 @@ MOST_ERRORS = 10  # shown of each class and kind, of several labels
 SETS_IN_CLASSES = 6  # columns of the table of classes
 
 
+class Place(NamedTuple):
+    """Where the function of a section is, and for which reports it is called."""
+
+    function: str  # module:name
+    files: str = ""  # a pattern of files among the dataset's runs
+    ranked: bool = False  # only for reports that rank runs
+
+
+SECTIONS: Registry[Place] = Registry("section of the report")
+
+
+def section(
+    *, files: str = "", ranked: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function that makes a section, whose place on the page is the next."""
+    return SECTIONS.register(
+        entry=lambda make: Place(f"{make.__module__}:{make.__name__}", files, ranked)
+    )
+
+
+@section()
 def first_screen(report: Report) -> Section:
     """The headline, its chart, and the errors of the best run."""
     found, cache = report.found, report.cache
@@ -66,7 +89,7 @@ def first_screen(report: Report) -> Section:
         "synthetic": synthetic or (cache and cache.synthetic),
     }
     if not found.main:
-        return Section("first_screen", "", values=values)
+        return Section(values=values)
     best = found.best.run
     chart: Sequence[tuple[str, Estimate, str, str]] = [
         (own.label, own.score, own.verdict, own.name) for own in found.ranked
@@ -95,9 +118,13 @@ def first_screen(report: Report) -> Section:
             "mistake": common_mistake(best),
             "audio": browser["audio"],
         }
-    return Section("first_screen", "", values=values)
+    return Section(values=values)
 
 
+SECTIONS["answer"] = Place("featurestack.answers.section:answer", "answer/*.json")
+
+
+@section(ranked=True)
 def comparison(report: Report) -> Section:
     """The runs next to each other."""
     found = report.found
@@ -116,10 +143,11 @@ def comparison(report: Report) -> Section:
             column for column in COSTS if any(known(own[column[0]]) for own in costs)
         ],
     }
-    return Section("comparison", "Comparison", values=values)
+    return Section("Comparison", values=values)
 
 
-def classes(report: Report) -> Section | None:
+@section(ranked=True)
+def classes(report: Report) -> Section:
     """The classes of the best run, and each class's score by the best run and the
     feature sets of one model.
     """
@@ -141,38 +169,25 @@ def classes(report: Report) -> Section | None:
         columns.append(("lead", "First minus second, points", "points"))
     by_class = by_class.reset_index()
     values = {"by_class": by_class, "by_class_columns": columns}
-    return Section("classes", "Classes", values=values)
+    return Section("Classes", values=values)
 
 
 def known(value: object) -> bool:
     return value != "" and bool(pd.notna(value))
 
 
-def foreign(report: Report) -> Section | None:
-    """What the best model that can leave classes out, of an answer the recommended one,
-    makes of clips of none of its classes.
-    """
-    for run in report.found.runs:
-        folder = run.folders[0]
-        if run.members:
-            folder = RunFolder(folder.path.with_name(run.members[0]))
-        counts = folder.foreign() if folder.path.is_dir() else None
-        if counts is not None:
-            label = f"Clips of a class left out that get {100 * SURE:.0f} % or more"
-            share = share_of_sure(counts.to_numpy())
-            return Section(
-                "foreign",
-                "None of the classes",
-                tables={f"{folder.name}.foreign": foreign_table(counts)},
-                values={"run": folder.name},
-                leads={label: f"{percent(share)} %"},
-            )
-    return None
+@section(ranked=True)
+def ablations(report: Report) -> Section | None:
+    """What more features gain."""
+    return Section("Ablations") if report.found.gains else None
 
 
-def error_browser(report: Report) -> Section:
+@section(ranked=True)
+def errors(report: Report) -> Section | None:
     """The error browser: clips, their images and audio."""
     runs, cache = report.found.runs, report.cache
+    if runs[0].metric.multilabel:
+        return None
     difficulty = clip_difficulty(runs)
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
@@ -195,12 +210,15 @@ def error_browser(report: Report) -> Section:
         "browser": {"group": report.found.group, **data},
         "confusion": confusion_by_category(runs[0])["counts"],
     }
-    return Section("errors", "Errors", values=values)
+    return Section("Errors", values=values)
 
 
-def errors_of_tags(report: Report) -> Section:
-    """The clips on which the best run errs most, with their audio."""
+@section(ranked=True)
+def tag_errors(report: Report) -> Section | None:
+    """The clips with several labels on which the best run errs most, with audio."""
     best = report.found.runs[0]
+    if not best.metric.multilabel:
+        return None
     table = error_table(best)
     by_kind = table.groupby(["class", "kind"], sort=False)
     shown = by_kind.head(MOST_ERRORS)
@@ -209,13 +227,13 @@ def errors_of_tags(report: Report) -> Section:
     if report.cache:
         audio = clip_audio(report.cache, clips, clips, report.job.folder)
     return Section(
-        "tag_errors",
         "Errors",
         tables={f"{best.name}.errors": table},
         values={"audio": audio, "errors": table, "most": MOST_ERRORS},
     )
 
 
+@section(ranked=True)
 def runs(report: Report) -> Section:
     """The facts and settings of the best runs."""
     found = report.found
@@ -235,7 +253,7 @@ def runs(report: Report) -> Section:
             again = make_command("train", *given, *words)
         shown.append((own, run_facts(own), settings(own.run), again))
     values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
-    return Section("runs", "Runs", tables=matrices, values=values)
+    return Section("Runs", tables=matrices, values=values)
 
 
 def run_facts(own: Ranked) -> dict[str, str]:
@@ -261,64 +279,87 @@ def run_facts(own: Ranked) -> dict[str, str]:
     return {heading: text for heading, text in facts.items() if text}
 
 
+@section(files=f"*/fold*/{FOREIGN_FILE}")
+def foreign(report: Report) -> Section | None:
+    """What the best model that can leave classes out, of an answer the recommended one,
+    makes of clips of none of its classes.
+    """
+    for run in report.found.runs:
+        folder = run.folders[0]
+        if run.members:
+            folder = RunFolder(folder.path.with_name(run.members[0]))
+        counts = folder.foreign() if folder.path.is_dir() else None
+        if counts is not None:
+            label = f"Clips of a class left out that get {100 * SURE:.0f} % or more"
+            share = share_of_sure(counts.to_numpy())
+            return Section(
+                "None of the classes",
+                tables={f"{folder.name}.foreign": foreign_table(counts)},
+                values={"run": folder.name},
+                leads={label: f"{percent(share)} %"},
+            )
+    return None
+
+
+for name, (function, files_of_extra) in extras.SECTIONS.items():
+    SECTIONS[name] = Place(function, files_of_extra)
+
+
+@section()
 def data(report: Report) -> Section | None:
     """The dataset: facts, and the clips of each class and fold."""
     if report.cache is None:
         return None
     return Section(
-        "data",
         "Data",
         tables={"clips": clips_by_fold(report.cache)},
         values={"data_facts": data_facts(report.cache)},
     )
 
 
-# section or task -> its function, loaded for a page that has runs of the task, or such
-# files below the dataset's runs
-SUBJECTS = {
-    "answer": ("featurestack.answers.section:answer", "answer/*.json"),
-    "foreign": ("featurestack.analysis.sections:foreign", f"*/fold*/{FOREIGN_FILE}"),
-    **extras.SECTIONS,
-}
+@section(ranked=True)
+def method(report: Report) -> Section:
+    """How everything was computed."""
+    return Section("Method")
+
+
+@section()
+def files(report: Report) -> Section:
+    """The files of the report, and the command that makes it again."""
+    again = make_command("analysis", *report.job.given)
+    return Section("Files", values={"again": again})
 
 
 def add_sections(report: Report) -> None:
-    """Make all sections of the page, in their order."""
+    """Make the sections of the page, the first one last: it shows what the others
+    found. Draw their figures.
+    """
     found = report.found
-    made: list[Section | None] = []
-    if found.main:
-        multilabel = found.main.metric.multilabel
-        made = [
-            comparison(report),
-            classes(report),
-            Section("ablations", "Ablations") if found.gains else None,
-            error_browser(report) if not multilabel else None,
-            errors_of_tags(report) if multilabel else None,
-            runs(report),
-        ]
     folders = {report.job.runs_folder / report.job.dataset}
     folders |= {folder.path.parent for run in found.runs for folder in run.folders}
-    for name, (place, files) in SUBJECTS.items():
-        if files and any(any(folder.glob(files)) for folder in folders):
-            try:
-                section = object_at(place)(report)
-            except RequestError as error:  # its file is damaged
-                problem = Problem(name, str(error), "damaged")
-                section = Section("", "", problems=[problem])
-            # what chose the features comes first
-            made.insert(0 if name == "answer" else len(made), section)
-    made.append(data(report))
-    if found.main:
-        made.append(Section("method", "Method"))
-    again = make_command("analysis", *report.job.given)
-    made.append(Section("files", "Files", values={"again": again}))
-    report.sections += [section for section in made if section]
-    report.sections.insert(0, first_screen(report))
+    first, *others = SECTIONS
+    for name in (*others, first):
+        _, files, ranked = SECTIONS[name]
+        there = not files or any(any(folder.glob(files)) for folder in folders)
+        if there and (found.main or not ranked) and (own := made(report, name)):
+            report.sections.insert(len(report.sections) if name != first else 0, own)
     figures = [
         each for own in report.sections for each in figures_of(report, own.template)
     ]
     for name, stem, arrays in progress(figures, label="drawing", unit="figures"):
         report.draw(name, stem, arrays)
+
+
+def made(report: Report, name: str) -> Section | None:
+    """A section by its name; if a file that it reads is damaged, only the problem."""
+    function, files, _ = SECTIONS[name]
+    try:
+        own = object_at(function)(report)
+    except RequestError as error:
+        if not files:
+            raise
+        return Section(problems=[Problem(name, str(error), "damaged")])
+    return own and replace(own, template=name)
 
 
 def figures_of(

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 import featurestack
-from featurestack.analysis.sections import SUBJECTS
+from featurestack.analysis.sections import SECTIONS
 from featurestack.base import extras
 from featurestack.base.extras import EXTRAS, FOLDER
 from featurestack.base.registry import object_at
@@ -27,7 +27,7 @@ PLACES = {  # what names a place -> module:name
     **{f"{word} takes": command.options for word, command in OF_PRODUCT.items()},
     **{f"{name}=": place for name, place in extras.OPTIONS.items()},
     **extras.MODELS,
-    **{f"section {name}": place for name, (place, _) in SUBJECTS.items()},
+    **{f"section {name}": place for name, (place, *_) in SECTIONS.items()},
 }
 
 
@@ -65,13 +65,13 @@ sys.path.insert(0, os.getcwd())
 
 def names():
     import featurestack
-    from featurestack.analysis.sections import SUBJECTS
+    from featurestack.analysis.sections import SECTIONS
     from featurestack.base import extras
     from featurestack.base.registry import object_at
     from featurestack.cli import words
     assert featurestack.__file__.startswith(os.getcwd()), featurestack.__file__
     places = [*featurestack.PLACES.values(), *extras.OPTIONS.values()]
-    places += [place for place, _ in SUBJECTS.values()]
+    places += [place for place, *_ in SECTIONS.values()]
     for command in words.COMMANDS.values():
         places += [command.run, command.options]
     for place in places:
@@ -85,7 +85,7 @@ def names():
     of_help = [word for word in words.COMMANDS if f"  {{word}} " in words.listing()]
     of_help += [f"{{n.upper()}}=" for n in extras.OPTIONS if n.upper() + "=" in lines]
     return dict(
-        help=of_help, functions=featurestack.__all__, sections=[*SUBJECTS],
+        help=of_help, functions=featurestack.__all__, sections=[*SECTIONS],
         figures=[*featurestack.FIGURES], models=[*extras.MODELS],
     )
 

@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from featurestack.analysis.sections import SUBJECTS as OF_REPORTS
+from featurestack.analysis.sections import SECTIONS
 from featurestack.base.options import Options
 from featurestack.cli import words
 from featurestack.features_cache.cache import Cache
@@ -102,7 +102,7 @@ LOADS_NOT = {
         PLOTTING,
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),
-    ", ".join(place.partition(":")[0] for place, _ in OF_REPORTS.values()): (
+    ", ".join(place.partition(":")[0] for place, *_ in SECTIONS.values()): (
         PLOTTING,
         {"torch", "librosa"},
     ),

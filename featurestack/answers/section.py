@@ -51,7 +51,6 @@ def answer(report: Report) -> Section | None:
         by_class.insert(1, "the choice", by_class["class"].map(own))
         tables["chosen_classes"] = by_class
     return Section(
-        "answer",
         "Choice",
         tables=tables,
         values={"choice": config, "chosen_folds": folds},

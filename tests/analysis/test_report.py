@@ -24,6 +24,7 @@ from featurestack.analysis.report import (
 )
 from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.sections import SECTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.compare.metrics import Score
 from featurestack.compare.ranking import AgainstChance
@@ -130,6 +131,23 @@ def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_document
         run, _, kind = file.stem.rpartition(".")
         assert f"`{f'<run>.{kind}' if run else kind}.csv`" in formats, file.name
     assert runs
+
+
+def test_every_section_has_its_template_and_its_place_on_the_page(report_page):
+    templates = {}
+    for folder in environment().loader.searchpath:
+        for file in Path(folder).glob("*.html"):
+            templates[file.stem] = re.findall(
+                r'<section id="([^"]+)"', file.read_text()
+            )
+    first = templates.pop("first_screen")
+    of_sections = {name: ids for name, ids in templates.items() if ids}
+    names = [name for name in SECTIONS if name != "first_screen"]
+    assert of_sections == {name: [name] for name in names}
+    shown = re.findall(r'<section id="([^"]+)"', report_page.read_text())
+    assert shown[:2] == first
+    assert shown[2:] == [name for name in names if name in shown]
+    assert {"comparison", "ablations", "errors", "files"} <= {*shown}
 
 
 def test_every_figure_of_a_section_is_placed_by_its_template():

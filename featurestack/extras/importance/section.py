@@ -70,7 +70,6 @@ def importance(report: Report) -> Section | None:
         )
         problems = [Problem("importance", text)]
     return Section(
-        "importance",
         "Importance",
         tables={f"importance_{name}": table for name, table in tables.items()},
         values={

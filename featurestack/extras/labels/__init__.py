@@ -110,4 +110,4 @@ def suspects(report: Report) -> Section | None:
     if report.cache:
         audio = clip_audio(report.cache, ids, ids, report.job.folder, AUDIO)
     values = {"audio": audio, "suspects": table}
-    return Section("suspects", "Labels to check", {"suspects": table}, values)
+    return Section("Labels to check", {"suspects": table}, values)

@@ -270,7 +270,6 @@ def stress_section(report: Report) -> Section | None:
         return None
     tested = tested_run([stressed[0][0]])
     return Section(
-        "stress",
         "Stress",
         tables={"stress": pd.concat(tables, ignore_index=True)},
         values={
