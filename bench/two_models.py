@@ -30,7 +30,7 @@ from featurestack.answers.choice import Scores, candidates, rankable
 from featurestack.answers.fits import Fits, Numbers, Part, fits_of, tested_by
 from featurestack.base.options import Options, option
 from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.splits import Split
+from featurestack.results.splits import Split
 from featurestack.train.compute import place, prepare
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.folds import draw_network, load_data

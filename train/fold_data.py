@@ -26,8 +26,8 @@ from featurestack.base.errors import UnreadableClips
 from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.splits import Split
 from featurestack.results.config import StoredChannel
+from featurestack.results.splits import Split
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (
     Numbers,

@@ -26,7 +26,6 @@ from featurestack.base.registry import object_at
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.identity import pieces
 from featurestack.features_cache.index_file import FAILURES, has_failed
-from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute, Machine
 from featurestack.results.run_folder import (
@@ -36,6 +35,7 @@ from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
 )
+from featurestack.results.splits import Split
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.fold_data import (

@@ -44,7 +44,6 @@ from featurestack.features_cache.clip_table import (
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
 from featurestack.features_cache.identity import sounds_of
-from featurestack.features_cache.splits import Split, fold_split
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,
@@ -53,6 +52,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import folder_name
 from featurestack.results.same_run import data_digests
+from featurestack.results.splits import Split, fold_split
 from featurestack.results.tasks import TASKS, Task
 from featurestack.results.training_options import (
     FROM_WEIGHTS,

@@ -41,7 +41,6 @@ from featurestack.features_cache.datasets import dataset_name, is_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import StoredFeature
 from featurestack.features_cache.index_file import WHOLE, read_check, read_failures
-from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
@@ -52,6 +51,7 @@ from featurestack.results.run_folder import (
     claim_run,
     configuration_score,
 )
+from featurestack.results.splits import fold_split
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report

@@ -40,9 +40,9 @@ from featurestack.compare.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
 from featurestack.results.run_folder import fits_file
+from featurestack.results.splits import Split, fold_split
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.folds import clip_remarks
 from featurestack.train.network_input import Statistics

@@ -12,9 +12,9 @@ import featurestack as fs
 from featurestack.extras import alterations as alter
 from featurestack.extras.alterations import apply_alteration
 from featurestack.features_cache.clip_table import originals
-from featurestack.features_cache.splits import fold_split
 from featurestack.pipeline.datasets.load import load, make_dataset
 from featurestack.pipeline.options import AlterOptions, SourceOptions
+from featurestack.results.splits import fold_split
 from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
 from tests.pipeline.datasets.folders import write

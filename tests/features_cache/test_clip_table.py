@@ -14,8 +14,8 @@ from featurestack.features_cache.clip_table import (
     untrainable,
 )
 from tests.cases import cases
-from tests.features_cache.test_splits import clip_table
 from tests.refusal import refused
+from tests.results.test_splits import clip_table
 
 PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1]}
 

@@ -17,7 +17,7 @@ from featurestack.cli.parser import options_from
 from featurestack.compare.significance import few_groups
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.splits import draw_groups
+from featurestack.results.splits import draw_groups
 
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}

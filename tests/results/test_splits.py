@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestack.base.errors import RequestError
-from featurestack.features_cache.splits import fold_split
+from featurestack.results.splits import fold_split
 from tests.refusal import refused
 
 
