@@ -56,7 +56,8 @@ def stack(options: StackOptions) -> None:
     base: list[RunFolder] = []
     for model in options.model:
         for features in dict.fromkeys((BASE, *options.features)):
-            row = f"{Path(options.dataset).name} {features} {model}, {words}"
+            network = MODELS[0] if features == BASE else model
+            row = f"{Path(options.dataset).name} {features} {network}, {words}"
             if base and (features == BASE or row in known):
                 continue
             runs, seconds = [], []
@@ -66,7 +67,7 @@ def stack(options: StackOptions) -> None:
                     **where,
                     runs=options.runs,
                     features=features,
-                    model=MODELS[0] if features == BASE else model,
+                    model=network,
                     weights=options.weights,
                     grid=options.grid,
                     epochs=options.epochs,
