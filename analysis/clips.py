@@ -28,7 +28,7 @@ from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableCl
 from featurestack.base.files import is_file
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
-from featurestack.compare.metrics import Floats, Ints, largest_first
+from featurestack.comparison.metrics import Floats, Ints, largest_first
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import (
     by_label,

@@ -28,8 +28,8 @@ from featurestack.analysis.report_tables import (
 from featurestack.analysis.report_warnings import WARNINGS, Evidence
 from featurestack.analysis.run_arrays import Problem, Ranking, Run, rankings, setting
 from featurestack.base.quantities import percent
-from featurestack.compare.ranking import Verdict
-from featurestack.compare.scores import ACCURACY, Estimate, every_score
+from featurestack.comparison.ranking import Verdict
+from featurestack.comparison.scores import ACCURACY, Estimate, every_score
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 

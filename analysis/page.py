@@ -26,8 +26,8 @@ from featurestack.analysis.run_arrays import Problem
 from featurestack.base import quantities
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import listed
-from featurestack.compare.scores import ACCURACY, Estimate
-from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.comparison.scores import ACCURACY, Estimate
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.identity import Identity
 from featurestack.results.run_folder import RunFolder

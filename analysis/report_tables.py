@@ -13,9 +13,9 @@ import pandas as pd
 
 from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
 from featurestack.base.quantities import counted
-from featurestack.compare.metrics import Floats, largest_first
-from featurestack.compare.scores import INTERVALS, Estimate
-from featurestack.compare.significance import FAMILY_LEVEL
+from featurestack.comparison.metrics import Floats, largest_first
+from featurestack.comparison.scores import INTERVALS, Estimate
+from featurestack.comparison.significance import FAMILY_LEVEL
 from featurestack.results.tasks import names_of
 
 # of a class: column, heading, kind of cell

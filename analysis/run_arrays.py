@@ -12,8 +12,8 @@ source recordings, the cache's audio settings and parameters, folds and protocol
 validation clips, the epoch that counts). The main ranking has runs that finished every
 fold. If no two comparable runs did, but several finished the same folds, these are
 ranked. The best run is the most accurate one, whatever its model; sign flips compare it
-with each other run, and with chance (`compare.ranking`). Features are compared within
-one setting, a model with its options (`Findings.alike`).
+with each other run, and with chance (`comparison.ranking`). Features are compared
+within one setting, a model with its options (`Findings.alike`).
 """
 
 from collections import Counter
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from featurestack.base.errors import RequestError
 from featurestack.base.options import text_of
 from featurestack.base.quantities import counted, is_or_are
-from featurestack.compare import ranking
-from featurestack.compare.metrics import Ints
-from featurestack.compare.scores import Predictions
+from featurestack.comparison import ranking
+from featurestack.comparison.metrics import Ints
+from featurestack.comparison.scores import Predictions
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder, tested_fields

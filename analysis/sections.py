@@ -44,7 +44,7 @@ from featurestack.base.quantities import count, counted, duration, percent
 from featurestack.base.registry import Registry, object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
-from featurestack.compare.scores import Estimate
+from featurestack.comparison.scores import Estimate
 from featurestack.linear.ridge import SURE, share_of_sure
 from featurestack.results.run_folder import FOREIGN_FILE, RunFolder
 

@@ -18,9 +18,9 @@ from featurestack.base.quantities import (
     plural,
     points,
 )
-from featurestack.compare.metrics import Floats
-from featurestack.compare.scores import ACCURACY, UNEVEN
-from featurestack.compare.significance import (
+from featurestack.comparison.metrics import Floats
+from featurestack.comparison.scores import ACCURACY, UNEVEN
+from featurestack.comparison.significance import (
     DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     LEVEL,
@@ -213,7 +213,7 @@ def perfect_scores(run: Run) -> Floats:
     """(K,) each class's score if the order of the clips is perfect."""
     if not run.metric.multilabel:
         return np.ones(len(run.classes))
-    from featurestack.compare.average_precision import perfect
+    from featurestack.comparison.average_precision import perfect
 
     return perfect(run)
 

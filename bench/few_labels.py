@@ -16,7 +16,7 @@ from featurestack.answers import FitOptions
 from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
-from featurestack.compare.significance import accuracy_interval
+from featurestack.comparison.significance import accuracy_interval
 
 # clips of a class; 0 for all
 COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10, "all": 0}

@@ -18,7 +18,7 @@ from featurestack.answers import FitOptions
 from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
-from featurestack.compare.significance import accuracy_interval
+from featurestack.comparison.significance import accuracy_interval
 from featurestack.linear import ridge
 from featurestack.train.plan import Positions
 

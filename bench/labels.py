@@ -22,7 +22,7 @@ from featurestack.answers import FitOptions
 from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
-from featurestack.compare.metrics import Floats, Ints
+from featurestack.comparison.metrics import Floats, Ints
 from featurestack.extras.labels import SUSPECTS, contradictions, first_to_label
 
 STEP, TIMES = 50, 4  # labels that are chosen at a time

@@ -32,9 +32,9 @@ from bench.worlds import (
 from featurestack.base.options import Options, option
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
-from featurestack.compare.metrics import Floats
-from featurestack.compare.ranking import ModelRanking, in_order
-from featurestack.compare.significance import LEVEL
+from featurestack.comparison.metrics import Floats
+from featurestack.comparison.ranking import ModelRanking, in_order
+from featurestack.comparison.significance import LEVEL
 
 RANDOM_SPLITS, TESTED = 15, 5  # of Nadeau and Bengio: a fifth of the clips is tested
 REPEATS, FOLDS = 10, 10  # of Bouckaert and Frank
@@ -49,7 +49,7 @@ BETTER = (0.8, 0.8, 0.5, 0.25)  # the first set's strength is more by this
 
 LOADED = """
 import time
-import featurestack.compare.comparison
+import featurestack.comparison.compare
 print(f"fs.compare loads in {time.process_time():.2f} s")
 """
 

@@ -16,7 +16,7 @@ import pandas as pd
 from featurestack.base.options import fields, own_options
 from featurestack.cli.commands import HELP, main
 from featurestack.cli.parser import meaning
-from featurestack.compare.scores import Estimate
+from featurestack.comparison.scores import Estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"

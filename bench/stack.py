@@ -20,7 +20,7 @@ import pandas as pd
 import featurestack as fs
 from bench.record import FILES, bench, record, spent
 from featurestack.base.options import DataOptions, RunsOptions, option
-from featurestack.compare.ranking import ModelRanking
+from featurestack.comparison.ranking import ModelRanking
 from featurestack.results.run_folder import RunFolder, tested_run
 
 BASE = "mel"

@@ -39,15 +39,15 @@ from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.checks.ridge_findings import accuracies, is_lost
-from featurestack.compare.average_precision import (
+from featurestack.comparison.average_precision import (
     average_precision,
     macro,
     precision_of_seeds,
 )
-from featurestack.compare.metrics import Floats, Ints, Labels, indicator
-from featurestack.compare.ranking import ModelRanking, in_order
-from featurestack.compare.scores import BALANCED_ACCURACY, Predictions
-from featurestack.compare.significance import (
+from featurestack.comparison.metrics import Floats, Ints, Labels, indicator
+from featurestack.comparison.ranking import ModelRanking, in_order
+from featurestack.comparison.scores import BALANCED_ACCURACY, Predictions
+from featurestack.comparison.significance import (
     FAMILY_LEVEL,
     LEVEL,
     between_recordings,

@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.compare.metrics import Floats, Ints, indicator
-from featurestack.compare.scores import ACCURACY, Predictions
+from featurestack.comparison.metrics import Floats, Ints, indicator
+from featurestack.comparison.scores import ACCURACY, Predictions
 from featurestack.results.training_options import STRENGTH
 
 FOLDS = 5

@@ -26,9 +26,9 @@ from featurestack.base import extras
 from featurestack.base.options import LARGEST, choices_of, kind_of
 from featurestack.base.registry import Registry, first_sentence
 from featurestack.cli.words import every_options
-from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
-from featurestack.compare.scores import ACCURACY
-from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
+from featurestack.comparison.scores import ACCURACY
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.clip_table import INDEX_COLUMNS
 from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.cli.audio import *  # noqa: F403
     from featurestack.cli.functions import *  # noqa: F403
     from featurestack.cli.notebook import *  # noqa: F403
+    from featurestack.comparison.compare import compare as compare
     from featurestack.pipeline.clip_spectra import Clip as Clip
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
@@ -49,6 +50,7 @@ HOMES = {  # module of the core -> names of `featurestack` that it has
     "featurestack.cli.notebook": (
         "cache clips confusion curves draw predict_audio run"
     ),
+    "featurestack.comparison.compare": "compare",
     "featurestack.pipeline.clip_spectra": "Clip",
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
@@ -57,7 +59,7 @@ HOMES = {  # module of the core -> names of `featurestack` that it has
 PLACES = {
     name: f"{home}:{name}" for home, names in HOMES.items() for name in names.split()
 }
-PLACES |= {"compare": "featurestack.compare", **extras.FUNCTIONS}  # it can be called
+PLACES |= extras.FUNCTIONS
 __all__ = sorted([*PLACES, "Error", "Failed", "RequestError"])
 
 

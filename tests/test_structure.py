@@ -24,7 +24,7 @@ from tests.processes import python
 # the lines below it.
 HOUSE = (
     "base",
-    "features_cache compare",
+    "features_cache comparison",
     "results linear",
     "pipeline",
     "train",
@@ -88,7 +88,7 @@ LOADS_NOT = {
         "sys",
         HEAVY,
     ),
-    "featurestack.results.run_folder, featurestack.compare.metrics,"
+    "featurestack.results.run_folder, featurestack.comparison.metrics,"
     "featurestack.results.config": (LIBRARIES, {"torch", "librosa", "sklearn"}),
     "featurestack.pipeline.extract;"
     "from featurestack.pipeline.show_features import feature_table;"
@@ -133,10 +133,10 @@ for libraries, modules in json.loads(sys.argv[1]):
 FORBIDDEN = {
     "base": {"torch", "librosa", "h5py"},
     "features_cache": {"librosa", "torch"},
-    "compare": {"librosa", "torch", "h5py", "matplotlib"},
+    "comparison": {"librosa", "torch", "h5py", "matplotlib"},
     "results": {"pipeline", "librosa", "torch"},
     "linear": {"pipeline", "librosa", "torch"},
-    "pipeline": {"results", "compare", "torch"},
+    "pipeline": {"results", "comparison", "torch"},
     "checks": {"train", "torch"},
     "train": {"pipeline"},
     "analysis": {"pipeline", "train", "predict", "torch", "librosa"},

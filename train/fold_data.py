@@ -24,7 +24,7 @@ from torch import Tensor
 
 from featurestack.base.errors import UnreadableClips
 from featurestack.base.terminal import progress
-from featurestack.compare.metrics import Floats
+from featurestack.comparison.metrics import Floats
 from featurestack.features_cache.cache import Cache
 from featurestack.results.config import StoredChannel
 from featurestack.results.splits import Split

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.base.registry import Registry
-from featurestack.compare.metrics import Floats
+from featurestack.comparison.metrics import Floats
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from featurestack.base.terminal import tell_once
-from featurestack.compare.metrics import Floats, Ints, class_weights
+from featurestack.comparison.metrics import Floats, Ints, class_weights
 from featurestack.results.training_options import (
     DECAY,
     SMOOTHING,
@@ -89,7 +89,7 @@ class Objective:
     def score(self, observed: Sequence[Tensor]) -> float:
         if not self.multilabel:
             return torch.stack([*observed]).mean().item()
-        from featurestack.compare import average_precision as ap
+        from featurestack.comparison import average_precision as ap
 
         y, logits = torch.cat([*observed], dim=1).cpu()
         labels = (y > 0.5).numpy()

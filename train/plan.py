@@ -31,8 +31,8 @@ from featurestack.base.options import (
     text_of,
 )
 from featurestack.base.registry import object_at
-from featurestack.compare.metrics import indicator
-from featurestack.compare.scores import Metric, suited
+from featurestack.comparison.metrics import indicator
+from featurestack.comparison.scores import Metric, suited
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.clip_table import (
     WINDOW_COLUMNS,

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from featurestack.base.errors import Failed
 from featurestack.base.quantities import percent
 from featurestack.base.terminal import tell
-from featurestack.compare.scores import epoch_scores
+from featurestack.comparison.scores import epoch_scores
 from featurestack.features_cache.clip_table import originals
 from featurestack.results import run_folder
 from featurestack.results.config import Compute

@@ -19,8 +19,8 @@ from featurestack.base.options import report_line
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table, warn
-from featurestack.compare.scores import every_score
-from featurestack.compare.significance import few_groups
+from featurestack.comparison.scores import every_score
+from featurestack.comparison.significance import few_groups
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list

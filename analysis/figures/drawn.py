@@ -35,14 +35,14 @@ from featurestack.analysis.figures import (
 )
 from featurestack.analysis.page import SHOWN_RUNS
 from featurestack.analysis.report_tables import confusion_by_category
-from featurestack.compare.metrics import largest_first
-from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.comparison.metrics import largest_first
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.feature_names import Channel, parse_channel
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
     from featurestack.analysis.run_arrays import Run
-    from featurestack.compare.scores import Estimate
+    from featurestack.comparison.scores import Estimate
 
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24

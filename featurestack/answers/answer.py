@@ -55,7 +55,7 @@ from featurestack.results.splits import fold_split
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
-    from featurestack.compare.scores import Estimate
+    from featurestack.comparison.scores import Estimate
     from featurestack.pipeline.extraction_request import Request
 
 # seconds on a usual core

@@ -35,9 +35,9 @@ from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
-from featurestack.compare.ranking import ModelRanking
-from featurestack.compare.scores import Predictions
-from featurestack.compare.significance import TRAINING_VARIANCE
+from featurestack.comparison.ranking import ModelRanking
+from featurestack.comparison.scores import Predictions
+from featurestack.comparison.significance import TRAINING_VARIANCE
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds

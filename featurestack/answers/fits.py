@@ -34,9 +34,9 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
-from featurestack.compare.metrics import Floats, class_weights
-from featurestack.compare.ranking import ModelRanking
-from featurestack.compare.scores import Estimate, Metric, Predictions, suited
+from featurestack.comparison.metrics import Floats, class_weights
+from featurestack.comparison.ranking import ModelRanking
+from featurestack.comparison.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list

@@ -14,8 +14,8 @@ from featurestack.answers import (
 )
 from featurestack.answers.chosen import Choice, read_choice
 from featurestack.base.quantities import counted, listed, percent, points
-from featurestack.compare.scores import Estimate
-from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.comparison.scores import Estimate
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.embeddings.networks import networks_in
 
 CHARTED = 10  # single features in the chart

@@ -21,10 +21,10 @@ from featurestack.base.quantities import percent, plural
 from featurestack.base.terminal import progress
 from featurestack.checks import NOTE, WARNING, Finding
 from featurestack.checks.clips import ARTEFACTS
-from featurestack.compare.average_precision import fold_ranks
-from featurestack.compare.metrics import Floats, class_weights, indicator
-from featurestack.compare.scores import ACCURACY, suited
-from featurestack.compare.significance import TRAINING_VARIANCE, accuracy_interval
+from featurestack.comparison.average_precision import fold_ranks
+from featurestack.comparison.metrics import Floats, class_weights, indicator
+from featurestack.comparison.scores import ACCURACY, suited
+from featurestack.comparison.significance import TRAINING_VARIANCE, accuracy_interval
 from featurestack.features_cache.clip_table import (
     classes_in,
     has_tags,

@@ -35,7 +35,7 @@ from psutil import virtual_memory
 from featurestack.base import quantities
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell_once
-from featurestack.compare.metrics import Floats
+from featurestack.comparison.metrics import Floats
 
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 # log loss, factor and offset of answers (N, K), for targets and counts

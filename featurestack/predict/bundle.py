@@ -28,7 +28,7 @@ from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, listed, size
 from featurestack.base.shell import make_command
-from featurestack.compare.metrics import Floats
+from featurestack.comparison.metrics import Floats
 from featurestack.features_cache.identity import Identity
 from featurestack.linear.ridge import share_of_sure
 from featurestack.predict.options import BundleOptions

@@ -27,7 +27,7 @@ from featurestack.base.options import Auto
 from featurestack.base.quantities import counted
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
-from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide
+from featurestack.comparison.metrics import DEFAULT_THRESHOLD, Floats, decide
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio

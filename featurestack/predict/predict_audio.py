@@ -25,12 +25,12 @@ from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell, text_table, warn
-from featurestack.compare.metrics import (
+from featurestack.comparison.metrics import (
     indicator,
     lost_ties,
     within_classes,
 )
-from featurestack.compare.scores import Predictions, suited
+from featurestack.comparison.scores import Predictions, suited
 from featurestack.features_cache.clip_table import (
     by_label,
     originals,

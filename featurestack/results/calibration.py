@@ -1,12 +1,12 @@
 """The calibration of a run for new audio: the temperature that divides the logits (Guo
 et al. 2017), which changes confidences, not predictions; thresholds of several labels.
 
-Conventions as in `compare.metrics`.
+Conventions as in `comparison.metrics`.
 """
 
 import numpy as np
 
-from featurestack.compare.metrics import (
+from featurestack.comparison.metrics import (
     SMALLEST_PROBABILITY,
     Floats,
     Ints,
@@ -74,7 +74,7 @@ def thresholds_of_run(
     run is not `whole`, or only one fold is tested. A class that none of its clips has
     gets UNFITTED.
     """
-    from featurestack.compare.average_precision import fit_thresholds
+    from featurestack.comparison.average_precision import fit_thresholds
 
     tested, fold_of_clip = np.unique(folds, return_inverse=True)
     present = np.stack([labels[folds == fold].any(axis=0) for fold in tested])

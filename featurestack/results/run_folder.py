@@ -37,9 +37,9 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell_once
-from featurestack.compare.metrics import are_probabilities, indicator, within_classes
-from featurestack.compare.scores import Estimate, Predictions, epoch_scores, suited
-from featurestack.compare.significance import TRAINING_VARIANCE
+from featurestack.comparison.metrics import are_probabilities, indicator, within_classes
+from featurestack.comparison.scores import Estimate, Predictions, epoch_scores, suited
+from featurestack.comparison.significance import TRAINING_VARIANCE
 from featurestack.features_cache.clip_table import WINDOW_COLUMNS
 from featurestack.features_cache.identity import Identity
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of

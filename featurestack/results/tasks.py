@@ -16,8 +16,8 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
-from featurestack.compare.metrics import Ints, Labels
-from featurestack.compare.scores import ACCURACY, Metric
+from featurestack.comparison.metrics import Ints, Labels
+from featurestack.comparison.scores import ACCURACY, Metric
 from featurestack.features_cache.clip_table import (
     SEPARATOR,
     by_label,
@@ -83,7 +83,7 @@ class Tags(Task):
 
     @property
     def metric(self) -> Metric:
-        from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
+        from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 
         return MEAN_AVERAGE_PRECISION
 

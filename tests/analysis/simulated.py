@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from featurestack.analysis.report_tables import ablations
 from featurestack.analysis.run_arrays import Run, rankings
-from featurestack.compare.scores import suited
+from featurestack.comparison.scores import suited
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS
 from featurestack.results.training_options import Training

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from featurestack.analysis.run_arrays import rankings
-from featurestack.compare.significance import FAMILY_LEVEL, LEVEL
+from featurestack.comparison.significance import FAMILY_LEVEL, LEVEL
 from tests.analysis.simulated import (
     claims,
     simulated_runs,

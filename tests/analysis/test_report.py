@@ -26,9 +26,9 @@ from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.compare.metrics import Score
-from featurestack.compare.ranking import AgainstChance
-from featurestack.compare.scores import ACCURACY, Estimate
+from featurestack.comparison.metrics import Score
+from featurestack.comparison.ranking import AgainstChance
+from featurestack.comparison.scores import ACCURACY, Estimate
 from featurestack.features_cache.clip_table import complete
 from featurestack.features_cache.index_file import write_check
 from featurestack.results.run_folder import RunFolder, write_config, write_foreign

@@ -13,7 +13,7 @@ from featurestack.analysis import report_tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_tables import ablations, classes_shown, common_mistake
 from featurestack.analysis.run_arrays import rankings
-from featurestack.compare.scores import every_score
+from featurestack.comparison.scores import every_score
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.cases import data

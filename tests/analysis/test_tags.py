@@ -12,7 +12,7 @@ from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_jobs import AnalysisOptions
 from featurestack.analysis.report_tables import error_table
-from featurestack.compare.average_precision import fold_ranks, random_rank_precision
+from featurestack.comparison.average_precision import fold_ranks, random_rank_precision
 from featurestack.features_cache.clip_table import label_indicator
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.test_report import build, within

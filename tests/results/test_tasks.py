@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.compare import average_precision as ap
-from featurestack.compare.metrics import (
+from featurestack.comparison import average_precision as ap
+from featurestack.comparison.metrics import (
     are_probabilities,
     decide,
     decision_scores,
     indicator,
     within_classes,
 )
-from featurestack.compare.scores import epoch_scores
+from featurestack.comparison.scores import epoch_scores
 from featurestack.results.tasks import CLASSES, TAGS, names_of
-from tests.compare.test_average_precision import drawn
+from tests.comparison.test_average_precision import drawn
 
 NAMES = ["dog", "rain"]
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.compare.average_precision import fit_thresholds
-from featurestack.compare.scores import epoch_scores
+from featurestack.comparison.average_precision import fit_thresholds
+from featurestack.comparison.scores import epoch_scores
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import label_indicator
 from featurestack.predict.bundle import RunModel, make_bundle, read_bundle

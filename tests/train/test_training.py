@@ -12,7 +12,7 @@ from featurestack.base.errors import Failed
 from featurestack.base.options import option_words
 from featurestack.base.quantities import percent
 from featurestack.cli.parser import parse
-from featurestack.compare.scores import epoch_scores
+from featurestack.comparison.scores import epoch_scores
 from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.results import run_folder
 from featurestack.results.tasks import CLASSES

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from featurestack.base.terminal import tell_once
-from featurestack.compare.metrics import Floats
+from featurestack.comparison.metrics import Floats
 from featurestack.linear import ridge
 from featurestack.linear.ridge import ABSENT, means_and_deviations
 from featurestack.results.training_options import STRENGTH

@@ -14,7 +14,7 @@ from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
-from featurestack.compare.significance import few_groups
+from featurestack.comparison.significance import few_groups
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.results.splits import draw_groups

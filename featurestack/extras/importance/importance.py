@@ -38,9 +38,9 @@ from featurestack.base.quantities import counted, enumerated, percent, points
 from featurestack.base.terminal import progress, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
-from featurestack.compare.metrics import Floats
-from featurestack.compare.ranking import AgainstChance
-from featurestack.compare.significance import (
+from featurestack.comparison.metrics import Floats
+from featurestack.comparison.ranking import AgainstChance
+from featurestack.comparison.significance import (
     DIFFERENCE_INTERVAL,
     TRAINING_VARIANCE,
     gain_tests,

@@ -22,8 +22,8 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.quantities import percent, points
 from featurestack.base.shell import make_command
-from featurestack.compare.metrics import largest_first
-from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
+from featurestack.comparison.metrics import largest_first
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL, few_groups
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.extras.importance.importance import (
     FILE,

@@ -23,7 +23,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell
-from featurestack.compare.metrics import Floats, Ints
+from featurestack.comparison.metrics import Floats, Ints
 from featurestack.predict.options import PredictOptions
 
 if TYPE_CHECKING:

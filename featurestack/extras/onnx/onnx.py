@@ -35,7 +35,7 @@ from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
 from featurestack.base.shell import make_command
-from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
+from featurestack.comparison.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.extras.onnx import ExportOptions
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (

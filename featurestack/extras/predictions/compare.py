@@ -14,8 +14,8 @@ from featurestack.base.errors import RequestError
 from featurestack.base.options import text_of
 from featurestack.base.table_files import cell_number, read_table
 from featurestack.base.terminal import tell
-from featurestack.compare.comparison import compare_models, same_parts, table_of_run
-from featurestack.compare.metrics import are_probabilities
+from featurestack.comparison.compare import compare, same_parts, table_of_run
+from featurestack.comparison.metrics import are_probabilities
 from featurestack.extras.predictions import CompareOptions
 from featurestack.features_cache.clip_table import SEPARATOR, label_indicator
 from featurestack.results.run_names import select
@@ -81,11 +81,11 @@ def compare_tables(options: CompareOptions) -> None:
     if not models or len(models) < len(tables) + len(runs):
         raise RequestError("give TABLES= or RUN=, with another name for each model")
     if runs:
-        print(compare_models(models, None, None, "unknown", None))
+        print(compare(models))
         return
     frames = [own for own in models.values() if isinstance(own, pd.DataFrame)]
     names = sorted(classes.union(*frames))
     if tags:
         labels = pd.DataFrame(label_indicator(labels, names), labels.index, names)
-    of_clips = known.get("group"), known.get("fold", "unknown")
-    print(compare_models(models, labels, *of_clips, names))
+    groups, folds = known.get("group"), known.get("fold", "unknown")
+    print(compare(models, labels, groups=groups, folds=folds, classes=names))

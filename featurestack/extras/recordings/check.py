@@ -35,8 +35,8 @@ from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.shell import make_command
 from featurestack.base.table_files import cell_number, csv_text, read_table
 from featurestack.base.terminal import tell, text_table
-from featurestack.compare.metrics import Floats
-from featurestack.compare.significance import (
+from featurestack.comparison.metrics import Floats
+from featurestack.comparison.significance import (
     CONFIDENCE,
     effective_recordings,
     few_groups,

@@ -30,8 +30,8 @@ from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
-from featurestack.compare.ranking import ModelRanking
-from featurestack.compare.significance import few_groups, gain_tests
+from featurestack.comparison.ranking import ModelRanking
+from featurestack.comparison.significance import few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache

@@ -1,7 +1,7 @@
 """A ranking of models that predicted the same clips, and how sure it is.
 
 The best model has the highest score, whatever it is. Sign flips of source recordings
-compare it with each other model, and with chance (`compare.significance`).
+compare it with each other model, and with chance (`comparison.significance`).
 
 What would flatter: that the best was selected by the scores that are tested; that a
 difference counts among models that know nothing; that a difference of two trainings
@@ -17,9 +17,9 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-from featurestack.compare.metrics import Floats, Ints, largest_first
-from featurestack.compare.scores import Estimate, Metric, Predictions, uneven
-from featurestack.compare.significance import (
+from featurestack.comparison.metrics import Floats, Ints, largest_first
+from featurestack.comparison.scores import Estimate, Metric, Predictions, uneven
+from featurestack.comparison.significance import (
     DRAWS,
     FAMILY_LEVEL,
     LEVEL,

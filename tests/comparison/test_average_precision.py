@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from featurestack.compare import average_precision as ap
-from featurestack.compare.metrics import decision_scores
-from featurestack.compare.scores import epoch_scores
+from featurestack.comparison import average_precision as ap
+from featurestack.comparison.metrics import decision_scores
+from featurestack.comparison.scores import epoch_scores
 
 
 def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.compare.metrics import (
+from featurestack.comparison.metrics import (
     Evaluation,
     Floats,
     Ints,
@@ -34,8 +34,8 @@ from featurestack.compare.metrics import (
     largest_first,
     macro_f1,
 )
-from featurestack.compare.scores import Metric, Predictions, decided_scores
-from featurestack.compare.significance import (
+from featurestack.comparison.scores import Metric, Predictions, decided_scores
+from featurestack.comparison.significance import (
     effective_recordings,
     mean_of_classes,
     recording_sums,
@@ -259,7 +259,7 @@ def precision_of_seeds(
     NaN for a class without a positive clip; no interval if its positive clips come from
     fewer than two recordings. Recordings are drawn with replacement, the same for every
     seed. The variance of the replicates' means over the seeds makes the interval, as
-    for accuracies (`compare.significance`), so that it holds the score. Average
+    for accuracies (`comparison.significance`), so that it holds the score. Average
     precision of few positive clips is too high, since the first one comes early by
     luck: the lower end is lower by the jackknife's estimate of that bias.
     """

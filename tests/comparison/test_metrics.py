@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from featurestack.compare.metrics import Evaluation, decide, decision_scores, indicator
-from featurestack.compare.scores import ACCURACY, epoch_scores
+from featurestack.comparison.metrics import (
+    Evaluation,
+    decide,
+    decision_scores,
+    indicator,
+)
+from featurestack.comparison.scores import ACCURACY, epoch_scores
 from featurestack.results.calibration import fit_temperature, scaled
 
 

@@ -14,8 +14,8 @@ import featurestack as fs
 from featurestack.analysis.run_arrays import rankings
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import Notice
-from featurestack.compare.ranking import ModelRanking
-from featurestack.compare.scores import ACCURACY, Predictions
+from featurestack.comparison.ranking import ModelRanking
+from featurestack.comparison.scores import ACCURACY, Predictions
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.cases import cases

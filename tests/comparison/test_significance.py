@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.compare.significance import (
+from featurestack.comparison.significance import (
     DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,

@@ -37,7 +37,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.quantities import counted, is_or_are
-from featurestack.compare.metrics import Floats, Labels
+from featurestack.comparison.metrics import Floats, Labels
 
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000

@@ -17,13 +17,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.quantities import counted, is_or_are, percent, plural, points
 from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
-from featurestack.compare.metrics import (
+from featurestack.comparison.metrics import (
     Floats,
     Ints,
     Labels,
@@ -32,14 +32,14 @@ from featurestack.compare.metrics import (
     lost_ties,
     remark_on_ties,
 )
-from featurestack.compare.ranking import ModelRanking, in_order
-from featurestack.compare.scores import (
+from featurestack.comparison.ranking import ModelRanking, in_order
+from featurestack.comparison.scores import (
     ACCURACY,
     Estimate,
     Predictions,
     suited,
 )
-from featurestack.compare.significance import (
+from featurestack.comparison.significance import (
     FAMILY_LEVEL,
     LEVEL,
     few_groups,
@@ -100,10 +100,61 @@ class Clips:
     multilabel: bool
 
 
-def compare_models(
-    predictions: Any, labels: Any, groups: Any, folds: Any, classes: Any
+def compare(
+    predictions: Mapping[Any, ArrayLike | TestedRun] | Sequence[TestedRun],
+    labels: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = "unknown",
+    classes: Sequence[Any] | None = None,
 ) -> Comparison:
-    """`fs.compare`, whose arguments these are."""
+    """Verdicts on models that predicted the same clips: arrays in, verdicts out.
+
+    It needs numpy, pandas and scipy, and no sound. docs/explanation/comparing.md says
+    what a verdict means and how often it is wrong. Nothing is written.
+
+    Parameters
+    ----------
+    predictions : mapping, or sequence of runs
+        Model -> probabilities (N, K), an array or a data frame whose columns are the
+        classes; or predicted classes (N,); or a run (`fs.run(name)`). What
+        scikit-learn's `cross_val_predict` returns is taken as it is, but beside a run
+        as `pd.Series(predicted, cache.clips.clip_id)`: a run's rows have another order.
+        A list of runs has their names. Repeats of one model, such as cross-validations
+        with other folds or seeds, are a list of such predictions, or a data frame with
+        a column `repeat`: what they say of a clip is averaged before anything is
+        tested.
+    labels : array (N,) or (N, K), optional
+        True classes; of several labels per clip 0 and 1. Classes are compared by value,
+        0.0 and 0 are one. If labels have an index, frames and series with an index are
+        put in its order. A run has labels, groups, folds and classes, and no others can
+        be given with it.
+    groups : array (N,), optional
+        The source recording, speaker or site of each clip, which are drawn together.
+        Without groups every clip counts as independent, and a warning says so.
+    folds : array (N,), "unknown" or None
+        The fold that tested each clip. "unknown", the default, means cross-validated:
+        the variance of training is assumed. None means that all clips are one test of
+        trained models, and the verdict is on these models.
+    classes : sequence of K names, optional
+        The columns of arrays, such as `classes_` of scikit-learn. By default the
+        labels, sorted.
+
+    Returns
+    -------
+    Comparison
+        `.table` has a row for each model: score, low, high (95 % interval), difference
+        from the best, difference_low, difference_high, p, verdict, reason; `.sentence`
+        is the finding. p and intervals are corrected for all comparisons of this call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels, speakers = np.tile(["x", "y"], 20), np.repeat(range(10), 4)
+    >>> both = {"a": labels, "b": np.tile(["x", "x"], 20)}
+    >>> compare(both, labels, groups=speakers).table["verdict"].tolist()
+    ['best', 'clearly worse']
+    """
     models = named(predictions)
     runs = {
         f"{name} {own.name}" if own is not model else name: own
@@ -122,7 +173,7 @@ def compare_models(
         )
     metric = ACCURACY
     if clips.multilabel:
-        from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
+        from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 
         metric = MEAN_AVERAGE_PRECISION
     made = []

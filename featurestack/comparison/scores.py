@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.quantities import percent
-from featurestack.compare.metrics import (
+from featurestack.comparison.metrics import (
     DEFAULT_THRESHOLD,
     Evaluation,
     Floats,
@@ -39,7 +39,7 @@ from featurestack.compare.metrics import (
     log_loss,
     macro_f1,
 )
-from featurestack.compare.significance import accuracy_interval
+from featurestack.comparison.significance import accuracy_interval
 
 # classes are uneven from this ratio of clips in the largest to clips in the smallest
 UNEVEN = 1.5
