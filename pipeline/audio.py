@@ -406,14 +406,10 @@ def checked_rate(sample_rate: Any) -> int:
     return int(sample_rate)
 
 
-def checked_samples(samples: ArrayLike, several: str = "") -> Samples:
+def checked_samples(samples: ArrayLike) -> Samples:
     """Samples as mono float32 (n,) of full scale 1, the mean over the shorter axis of
     channels; RequestError for what is not audio.
-
-    several  what the message on other shapes says about several clips
     """
-    if hasattr(samples, "sample_rate"):
-        raise RequestError("the samples are a Clip: give clip.y and clip.sample_rate")
     try:
         values = np.asarray(samples)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -427,7 +423,8 @@ def checked_samples(samples: ArrayLike, several: str = "") -> Samples:
     if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
         raise RequestError(
             f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
-            f" (channels, samples), with {MOST_CHANNELS} channels at most{several}"
+            f" (channels, samples), with {MOST_CHANNELS} channels at most;"
+            " several clips are a list, which predict_many takes"
         )
     return y.mean(axis=int(y.shape[1] < y.shape[0]))
 

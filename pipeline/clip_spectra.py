@@ -4,7 +4,9 @@ Spectra are (rows, frames), as in librosa; callers must not change what they sha
 """
 
 import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
@@ -12,9 +14,10 @@ from numpy.typing import ArrayLike
 
 from featurestack.base.errors import RequestError
 from featurestack.features_cache.hdf5 import to_stored
-from featurestack.pipeline import kernels
+from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.audio import (
     LEAST_RATE,
+    MOST_CHANNELS,
     Samples,
     checked_rate,
     checked_samples,
@@ -233,10 +236,49 @@ class Clip:
         return correlation / np.where(power < TINY, 1, power)
 
 
-def require_clip(value: object) -> None:
-    """RequestError for what is no Clip, such as the samples alone."""
-    if not isinstance(value, Clip):
+# ---- what a caller gives as audio
+
+ClipLike = Clip | Path | str | ArrayLike
+
+
+def clip_of(
+    given: ClipLike,
+    sample_rate: float | None = None,
+    *,
+    file_rate: int | None = None,
+    seconds: float | None = None,
+) -> Clip:
+    """The clip of an audio file's path, of a Clip, or of samples with their rate;
+    RequestError for anything else.
+
+    sample_rate  Hz of samples, to which a file is resampled
+    file_rate    the rate of a file without it; by default its own
+    seconds      a file is cut or padded to them
+    """
+    rate = None if sample_rate is None else checked_rate(sample_rate)
+    if isinstance(given, Clip):
+        if rate not in (None, given.sample_rate):
+            raise RequestError(f"{given} has a rate of its own: leave sample_rate= out")
+        return given
+    if isinstance(given, str | os.PathLike):
+        try:
+            rate = rate or file_rate or audio.file_info(given).sample_rate
+            if seconds is None:
+                return Clip.decoded(audio.decode(given, rate), rate)
+            samples = round(seconds * rate)
+            return Clip.decoded(audio.load_clip(given, rate, samples), rate)
+        except audio.AudioError as error:
+            raise RequestError(f"{given}: {error}") from None
+    if rate is None:
         raise RequestError(
-            f"expected a Clip, not {type(value).__name__}: fs.Clip(y, sample_rate) of"
-            " samples, or fs.read(path) of a file"
+            f"expected the path of an audio file, a Clip, or samples with sample_rate=,"
+            f" not {type(given).__name__} alone"
         )
+    return Clip(given, rate)
+
+
+def is_one(given: object) -> bool:
+    """Whether this is the audio of one clip, not a list of clips."""
+    if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
+        return given.ndim == 1 or (given.ndim == 2 and given.shape[1] <= MOST_CHANNELS)
+    return isinstance(given, Clip | str | os.PathLike)

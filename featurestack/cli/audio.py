@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from featurestack.analysis.figures.drawn import FeatureMap
-    from featurestack.pipeline.clip_spectra import Clip
+    from featurestack.pipeline.clip_spectra import Clip, ClipLike
 
 RATE = 44_100  # samples a second, ESC-50's
 DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
@@ -52,21 +52,9 @@ def read(
     >>> fs.read("tone.wav", seconds=5.0).y.shape
     (220500,)
     """
-    from featurestack.pipeline import audio
-    from featurestack.pipeline.clip_spectra import Clip
+    from featurestack.pipeline.clip_spectra import clip_of
 
-    if sample_rate is not None:
-        sample_rate = audio.checked_rate(sample_rate)
-    try:
-        sample_rate = sample_rate or audio.file_info(path).sample_rate
-        if seconds is None:
-            y = audio.decode(path, sample_rate)
-        else:
-            samples = round(seconds * sample_rate)
-            y = audio.load_clip(path, sample_rate, samples)
-    except audio.AudioError as error:
-        raise RequestError(f"{path}: {error}") from None
-    return Clip.decoded(y, sample_rate)
+    return clip_of(path, sample_rate, seconds=seconds)
 
 
 @command
@@ -101,14 +89,17 @@ def tone(
 
 
 @command
-def write(clip: "Clip", path: Path | str) -> None:
+def write(clip: "ClipLike", path: Path | str, sample_rate: float | None = None) -> None:
     """Write a clip as an audio file: .flac of 24 bits, .wav of float samples.
 
     Parameters
     ----------
-    clip : Clip
-        From `read` or `tone`.
+    clip : path, Clip or array (samples,)
+        An audio file, which is read as `read` does, a clip, or samples.
     path : path
+        The file to write.
+    sample_rate : int, optional
+        Hz of samples, to which a file is resampled.
 
     Examples
     --------
@@ -117,9 +108,9 @@ def write(clip: "Clip", path: Path | str) -> None:
     import soundfile
 
     from featurestack.base.files import refuse_special
-    from featurestack.pipeline.clip_spectra import require_clip
+    from featurestack.pipeline.clip_spectra import clip_of
 
-    require_clip(clip)
+    clip = clip_of(clip, sample_rate, file_rate=RATE)
     refuse_special(Path(path))
     subtype = {".flac": "PCM_24", ".wav": "FLOAT"}.get(Path(path).suffix.lower())
     if subtype is None:
@@ -128,13 +119,15 @@ def write(clip: "Clip", path: Path | str) -> None:
 
 
 @command
-def play(clip: "Clip") -> "Audio":
+def play(clip: "ClipLike", sample_rate: float | None = None) -> "Audio":
     """A player of the clip, for the last line of a notebook's cell.
 
     Parameters
     ----------
-    clip : Clip
-        From `read` or `tone`.
+    clip : path, Clip or array (samples,)
+        An audio file, which is read as `read` does, a clip, or samples.
+    sample_rate : int, optional
+        Hz of samples, to which a file is resampled.
 
     Examples
     --------
@@ -144,23 +137,31 @@ def play(clip: "Clip") -> "Audio":
     """
     from IPython.display import Audio
 
-    from featurestack.pipeline.clip_spectra import require_clip
+    from featurestack.pipeline.clip_spectra import clip_of
 
-    require_clip(clip)
+    clip = clip_of(clip, sample_rate, file_rate=RATE)
     return Audio(clip.y, rate=clip.sample_rate, normalize=False)
 
 
 @command
-def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
+def compute(
+    clip: "ClipLike",
+    name: str,
+    *,
+    sample_rate: float | None = None,
+    **parameters: object,
+) -> "FeatureMap":
     """One feature of one clip.
 
     Parameters
     ----------
-    clip : Clip
-        From `read` or `tone`.
+    clip : path, Clip or array (samples,)
+        An audio file, which is read as `read` does, a clip, or samples.
     name : str
         A feature, with other parameters or with some of its rows: `mel`,
         `mel@n_mels=64`, `mfcc:1-19`.
+    sample_rate : int, optional
+        Hz of samples, to which a file is resampled.
     **parameters
         The same as after @: `n_mels=64`.
 
@@ -176,10 +177,10 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
     """
     from featurestack.analysis.figures.drawn import FeatureMap
     from featurestack.features_cache.feature_names import parse_channel
-    from featurestack.pipeline.clip_spectra import require_clip
+    from featurestack.pipeline.clip_spectra import clip_of
     from featurestack.pipeline.features import resolve_feature
 
-    require_clip(clip)
+    clip = clip_of(clip, sample_rate, file_rate=RATE)
     if parameters:
         name += "," if "@" in name else "@"
         name += ",".join(f"{key}={value}" for key, value in parameters.items())
@@ -205,15 +206,19 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
 
 
 @command
-def show(clip: "Clip", features: str = DRAWN) -> "Figure":
+def show(
+    clip: "ClipLike", features: str = DRAWN, sample_rate: float | None = None
+) -> "Figure":
     """Features of a clip in one figure; `make show AUDIO=FILE` writes it as a PNG.
 
     Parameters
     ----------
-    clip : Clip
-        From `read` or `tone`.
+    clip : path, Clip or array (samples,)
+        An audio file, which is read as `read` does, a clip, or samples.
     features : str
         Features separated by spaces.
+    sample_rate : int, optional
+        Hz of samples, to which a file is resampled.
 
     Returns
     -------
@@ -225,8 +230,10 @@ def show(clip: "Clip", features: str = DRAWN) -> "Figure":
     >>> fs.show(fs.tone(440), "mel chroma").savefig("tone.png")
     """
     from featurestack.features_cache.feature_names import parse_list
+    from featurestack.pipeline.clip_spectra import clip_of
     from featurestack.pipeline.features import FEATURES
 
+    clip = clip_of(clip, sample_rate, file_rate=RATE)
     sets = parse_list(features, list(FEATURES.complete()))
     names = dict.fromkeys(map(str, itertools.chain(*sets)))
     return draw("gallery", features=[compute(clip, name) for name in names])

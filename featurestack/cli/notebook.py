@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from featurestack.features_cache.cache import Cache
+    from featurestack.pipeline.clip_spectra import ClipLike
     from featurestack.predict.model import Model
     from featurestack.results.run_folder import RunFolder
 
@@ -131,19 +132,23 @@ def run(
 @command
 def predict_audio(
     trained: "RunFolder | Model | Path | str",
-    files: Path | str | Sequence[Path | str],
+    files: "ClipLike | Sequence[ClipLike]",
     *,
+    sample_rate: float | None = None,
     quiet: bool = False,
 ) -> "pd.DataFrame":
-    """Predict the classes of audio files.
+    """Predict the classes of audio files, clips or samples.
 
     Parameters
     ----------
     trained : RunFolder, Model, Answer, path or str
         From `fs.fit`, `fs.run` or `fs.answer`, or as `fs.Model` takes it; predictions
         of a run's folds are averaged.
-    files : path, or list of path
-        Audio files, or folders of them with their sub-folders.
+    files : path, Clip or array (samples,), or list of them
+        Audio files, folders of them with their sub-folders, clips, or samples. A clip
+        is named by its place in the list, "0" the first.
+    sample_rate : int, optional
+        Hz of samples.
     quiet : bool
         Print nothing; warnings stay.
 
@@ -159,6 +164,11 @@ def predict_audio(
     >>> answers.columns[:2].tolist(), len(answers)
     (['file', 'predicted'], 2)
     """
+    from tempfile import TemporaryDirectory
+
+    import soundfile
+
+    from featurestack.pipeline.clip_spectra import clip_of, is_one
     from featurestack.pipeline.datasets.readers import find_recordings
     from featurestack.predict.model import Model
     from featurestack.predict.predict_audio import (
@@ -167,16 +177,19 @@ def predict_audio(
         tell_model,
     )
 
-    files = [files] if isinstance(files, str | Path) else files
-    paths = [
-        path
-        for file in files
-        for path in find_recordings(Path(file), str(file)).values()
-    ]
     model = trained if isinstance(trained, Model) else Model(trained)
-    named = {str(path): path for path in paths}
-    tell_model(model, named)
-    return predict_each(model, named, longer_files(model, named))
+    named: dict[str, Path] = {}
+    with TemporaryDirectory() as folder:  # a clip is predicted as its file would be
+        for place, file in enumerate([files] if is_one(files) else files):
+            if isinstance(file, str | Path):
+                paths = find_recordings(Path(file), str(file)).values()
+                named |= {str(path): path for path in paths}
+                continue
+            clip = clip_of(file, sample_rate)
+            path = named[str(place)] = Path(folder, f"{place}.wav")
+            soundfile.write(path, clip.y, clip.sample_rate, subtype="FLOAT")
+        tell_model(model, named)
+        return predict_each(model, named, longer_files(model, named))
 
 
 @command

@@ -36,6 +36,7 @@ from featurestack.base.registry import Registry
 from featurestack.base.shell import quoted
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress
+from featurestack.cli.audio import RATE
 from featurestack.cli.commands import command
 from featurestack.features_cache.clip_table import (
     WINDOW_COLUMNS,
@@ -45,7 +46,7 @@ from featurestack.features_cache.clip_table import (
 from featurestack.features_cache.datasets import new_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
-from featurestack.pipeline.clip_spectra import Clip, require_clip
+from featurestack.pipeline.clip_spectra import Clip, ClipLike, clip_of
 from featurestack.pipeline.datasets.load import LONGEST, Dataset, load
 from featurestack.pipeline.options import AlterOptions
 
@@ -241,18 +242,20 @@ def _generator(*parts: object) -> np.random.Generator:
 
 
 @command
-def alter(clip: Clip, how: str) -> Clip:
+def alter(clip: ClipLike, how: str, sample_rate: float | None = None) -> Clip:
     """An altered copy, as long as the clip.
 
     Parameters
     ----------
-    clip : Clip
-        As of `fs.read`.
+    clip : path, Clip or array (samples,)
+        An audio file, which is read as `fs.read` does, a clip, or samples.
     how : str
         An alteration with its parameters: `pitch(semitones=2)`, `stretch(rate=1.2)`,
         `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`,
         `lowpass(hertz=3000)`, `room(seconds=0.5,seed=0)`, `mp3(kbit=32)`,
         `overload(db=12)`, `delay(seconds=1)`.
+    sample_rate : int, optional
+        Hz of samples, to which a file is resampled.
 
     Returns
     -------
@@ -265,7 +268,7 @@ def alter(clip: Clip, how: str) -> Clip:
     >>> round(float(abs(quiet.y).max()), 2)
     0.25
     """
-    require_clip(clip)
+    clip = clip_of(clip, sample_rate, file_rate=RATE)
     y = apply_alteration(clip.y, clip.sample_rate, how)
     return Clip.decoded(y, clip.sample_rate)
 

@@ -15,13 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from featurestack.base import DATA
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell_once
-from featurestack.cli.audio import RATE, compute, read
+from featurestack.cli.audio import RATE, compute
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import is_time, summaries
 from featurestack.features_cache.source_changes import audio_state
 from featurestack.pipeline.audio import Info, file_infos
-from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.clip_spectra import Clip, clip_of
 from featurestack.pipeline.features import FEATURES, resolve_feature
 
 PATH = str | Path
@@ -152,9 +152,8 @@ class Features(TransformerMixin, BaseEstimator):
     def _clip(self, given: Any) -> Clip:
         """A path or samples as a clip of the rate and duration of `fit`."""
         rate, seconds = self.audio_
-        if isinstance(given, PATH):
-            return read(given, *self.audio_)
-        clip = given if isinstance(given, Clip) else Clip(given, rate)
+        its_own = isinstance(given, Clip)
+        clip = clip_of(given, None if its_own else rate, seconds=seconds)
         return clip.fitted(rate, seconds)
 
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 import joblib
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 
 from featurestack.base import DATA, registry
 from featurestack.base.errors import RequestError, needed
@@ -31,8 +30,8 @@ from featurestack.comparison.metrics import DEFAULT_THRESHOLD, Floats, decide
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio
-from featurestack.pipeline.audio import MOST_CHANNELS, Samples
-from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.audio import Samples
+from featurestack.pipeline.clip_spectra import Clip, ClipLike, clip_of, is_one
 from featurestack.pipeline.features import FEATURES, Feature, resolve_feature
 from featurestack.predict.bundle import (
     BATCH,
@@ -199,13 +198,13 @@ class Model:
             trained = f"{self.run.name}, {config.model} of {config.dataset}"
         return f"{trained}, {folds}"
 
-    def predict(self, y: "ArrayLike", sample_rate: float) -> Prediction:
+    def predict(self, y: ClipLike, sample_rate: float | None = None) -> Prediction:
         """The answer for one clip.
 
-        y            samples, (n,) or with an axis of channels, of which the model's or
-                     else the mean counts;
+        y            the path of an audio file, a Clip, or samples, (n,) or with an axis
+                     of channels, of which the mean counts;
                      floats of full scale 1, at most 4 in size; int16, int32 or uint8
-        sample_rate  Hz; other rates than the model's are resampled
+        sample_rate  Hz of samples; other rates than the model's are resampled
 
         A shorter clip than `seconds` is padded with zeros like a short training clip.
         RequestError for a longer one, an empty one, another type, NaN, and samples
@@ -215,13 +214,12 @@ class Model:
         return answer
 
     def predict_many(
-        self, clips: "Iterable[ArrayLike]", sample_rate: float
+        self, clips: Iterable[ClipLike], sample_rate: float | None = None
     ) -> list[Prediction]:
         """The answers for many clips at once, equal to `predict`'s up to rounding;
         RequestError names the first that is refused by its place.
         """
-        shape = list(clips.shape) if isinstance(clips, np.ndarray) else []
-        if isinstance(clips, Clip) or (len(shape) == 2 and shape[1] <= MOST_CHANNELS):
+        if is_one(clips):
             raise RequestError("predict_many takes a list of clips, [y]; this is one")
 
         def checked() -> Iterator[tuple[int, Samples]]:
@@ -244,20 +242,17 @@ class Model:
         silence = np.zeros(self.samples, np.float32)
         self.predict(silence, self.sample_rate)
 
-    def clip(self, y: "ArrayLike", sample_rate: float) -> Samples:
+    def clip(self, y: ClipLike, sample_rate: float | None = None) -> Samples:
         """The samples as the model's features take them: mono float32 of full scale 1
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
-        if isinstance(y, str | Path):
-            raise RequestError("predict takes samples; fs.predict_audio takes paths")
-        rate = audio.checked_rate(sample_rate)
-        several = "; predict takes one clip, predict_many a list of clips"
-        samples = audio.checked_samples(y, several)
+        clip = clip_of(y, sample_rate)
+        samples, rate = clip.y, clip.sample_rate
         seconds = len(samples) / rate
         if seconds > self.longest:
             raise RequestError(
                 f"{seconds:.2f} s of audio: the model takes clips of at most"
-                f" {self.seconds:g} s; cut them, and predict_many answers all parts"
+                f" {self.seconds:g} s; fs.predict_audio answers each window of it"
             )
         if rate < self.sample_rate:
             warn(

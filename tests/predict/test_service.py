@@ -3,6 +3,7 @@ audio the same answer, threads the answers of one.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,13 +37,13 @@ REFUSED = {
     r"samples of shape \(100, 160\)": (TONE.reshape(100, 160), RATE),
     "sample_rate=0: expected a whole number of Hz": (TONE, 0),
     "sample_rate='16000': expected a whole number of Hz": (TONE, "16000"),
-    r"shape \(9, 1600\): .*predict_many a list of clips": (
+    r"shape \(9, 1600\): .*a list, which predict_many takes": (
         TONE[:14400].reshape(9, -1),
         RATE,
     ),
 }
 
-OF_MODEL = {name for name in REFUSED if "the model" in name or "predict_many" in name}
+OF_MODEL = {name for name in REFUSED if "the model" in name}
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,67 @@ def test_every_form_of_a_clip_has_the_answer_of_its_samples(model, form):
     answer = model.predict(FORMS[form], RATE)
     assert answer.predicted == "tone"
     assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-3)
+
+
+CALLS = {
+    "compute": lambda model, *given, **rate: fs.compute(*given, "rms", **rate).values,
+    "show": lambda model, *given, **rate: len(fs.show(*given, "rms", **rate).axes),
+    "play": lambda model, *given, **rate: fs.play(*given, **rate).data,
+    "write": lambda model, *given, **rate: written(*given, **rate),
+    "read": lambda model, *given, **rate: fs.read(*given, **RATES | rate).y,
+    "alter": lambda model, *given, **rate: fs.alter(*given, "gain(db=-6)", **rate).y,
+    "predict": lambda model, *given, **rate: values_of(model.predict(*given, **rate)),
+    "predict_many": lambda model, given, **rate: values_of(
+        *model.predict_many([given], **rate)
+    ),
+    "predict_audio": lambda model, *given, **rate: fs.predict_audio(
+        model, *given, **rate, quiet=True
+    )[[*CLASSES]],
+    "Features": lambda model, given, **rate: fs.Features(
+        "rms", sample_rate=RATE
+    ).fit_transform([given]),
+}
+RATES = {"sample_rate": RATE}
+
+
+def written(given, **rate):
+    fs.write(given, "written.wav", **rate)
+    return fs.read("written.wav", RATE).y
+
+
+def values_of(prediction):
+    return [*prediction.probabilities.values()]
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_whatever_takes_audio_takes_a_path_a_clip_and_samples(
+    model, call, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    clip = fs.Clip(TONE, RATE)
+    fs.write(clip, "tone.wav")
+    expected = np.asarray(call(model, clip))
+    # a path is resampled as `fs.read` does unless the rate is given
+    for given, rate in (("tone.wav", RATES), (Path("tone.wav"), RATES), (TONE, RATES)):
+        assert np.asarray(call(model, given, **rate)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", {*CALLS} - {"Features", "read"})
+def test_samples_without_their_rate_are_refused_with_the_three_forms(model, name):
+    three = r"the path of an audio file, a Clip, or samples with sample_rate=, not ndar"
+    with refused(three):
+        CALLS[name](model, TONE)
+
+
+def test_a_file_has_the_answer_of_its_clip_at_its_own_rate(model, tmp_path):
+    clip = fs.Clip(sound("clicks", 3, rate=44_100, seconds=0.7), 44_100)
+    file = tmp_path / "clip.wav"
+    fs.write(clip, file)
+    assert model.predict(file) == model.predict(clip)
+    long = fs.Clip(np.tile(TONE, 3), RATE)
+    mixed = fs.predict_audio(model, [file, long, clip], quiet=True)
+    assert [*mixed["file"].unique()] == [str(file), "1", "2"]
+    assert mixed["file"].value_counts()["1"] > 3  # windows
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
