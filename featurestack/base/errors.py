@@ -123,7 +123,7 @@ def most_alike(word: str, names: Sequence[str]) -> str:
     """The names for a message; if there are many, only those most similar to the word.
 
     >>> most_alike("mel", ["mel", "mfcc"]), most_alike("c", "abcdefghij")
-    ('mel, mfcc', 'c, d, e, f, g, h, i, j and 2 more')
+    ('mel, mfcc', 'c, j, i, h, g, f, e, d and 2 more')
     """
     if len(names) <= LISTED_NAMES:
         return ", ".join(names) or "none"

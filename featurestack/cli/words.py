@@ -75,13 +75,13 @@ COMMANDS |= {
         "Write one file with the weights and configuration that prediction needs.",
     ),
     "runs": Command(
-        "featurestack.train.run_list:list_runs",
-        "featurestack.train.options:ListOptions",
+        "featurestack.results.run_list:list_runs",
+        "featurestack.results.options:ListOptions",
         "List runs with their scores, the newest last.",
     ),
     "remove": Command(
-        "featurestack.train.run_list:remove_runs",
-        "featurestack.train.options:RemoveOptions",
+        "featurestack.results.run_list:remove_runs",
+        "featurestack.results.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
     "models": Command(

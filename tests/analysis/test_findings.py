@@ -4,7 +4,7 @@ import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.train.run_list import row_of
+from featurestack.results.run_list import row_of
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 

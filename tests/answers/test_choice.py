@@ -26,10 +26,11 @@ from featurestack.answers.fits import Fits, fits_of
 from featurestack.base.files import is_held
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
+from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
+from featurestack.results.run_list import list_runs, remove_runs
+from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.run_list import list_runs, remove_runs
 from featurestack.train.training import execute
 from tests.analysis.made_runs import no_figures
 from tests.refusal import refused

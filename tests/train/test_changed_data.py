@@ -24,13 +24,13 @@ from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
+from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import find
+from featurestack.results.run_list import list_runs, remove_runs
 from featurestack.results.run_names import select
 from featurestack.results.same_run import is_of_today, of_today
 from featurestack.train import training
 from featurestack.train.models import MODELS, model
-from featurestack.train.options import ListOptions, RemoveOptions
-from featurestack.train.run_list import list_runs, remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
 from tests.train.small_cache import (

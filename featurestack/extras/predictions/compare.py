@@ -7,6 +7,7 @@ no class, labels, groups or folds in which models differ.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -75,7 +76,7 @@ def compare_tables(options: CompareOptions) -> None:
     several = labels.str.split(SEPARATOR)
     tags = bool((several.str.len() > 1).any())
     classes = {*runs[0].classes} if runs else {*several.explode()} - {""}
-    models: dict[str, object] = {run.name: run for run in runs}
+    models: dict[str, Any] = {run.name: run for run in runs}
     for file, rows in tables.items():
         models[file.stem] = predictions_in(file, rows, classes, tags=tags)
     if not models or len(models) < len(tables) + len(runs):

@@ -10,9 +10,9 @@ import pytest
 
 from featurestack.base.files import Lock
 from featurestack.base.own_files import OwnFiles
+from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import configuration_score, find
-from featurestack.train.options import ListOptions, RemoveOptions
-from featurestack.train.run_list import list_runs, remove_runs
+from featurestack.results.run_list import list_runs, remove_runs
 from tests.refusal import refused
 
 

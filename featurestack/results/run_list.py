@@ -14,6 +14,7 @@ from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.identity import Identity
 from featurestack.results.dataset_folders import named_dataset
+from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import (
     RunFolder,
     adopt,
@@ -23,7 +24,6 @@ from featurestack.results.run_folder import (
 )
 from featurestack.results.run_names import select
 from featurestack.results.same_run import of_other_data
-from featurestack.train.options import ListOptions, RemoveOptions
 
 HEADER = ("folder", "features", "model", "folds", "test", "data")
 
