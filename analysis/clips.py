@@ -261,6 +261,11 @@ def data_facts(cache: Cache) -> dict[str, str]:
     }
 
 
+report_tables.declare(
+    "clips", "a class", file={"label": "class"}, each=("fold", "its clips", "file")
+)
+
+
 def clips_by_fold(cache: Cache) -> pd.DataFrame:
     """The clips of each class in each fold, by category, then by class."""
     each = by_label(originals(cache.clips))

@@ -23,6 +23,7 @@ from featurestack.analysis.report_tables import (
     class_report,
     confused_pairs,
     cost_of,
+    declare,
     settings,
 )
 from featurestack.analysis.report_warnings import WARNINGS, Evidence
@@ -30,8 +31,28 @@ from featurestack.analysis.run_arrays import Problem, Ranking, Run, rankings, se
 from featurestack.base.quantities import percent
 from featurestack.comparison.ranking import Verdict
 from featurestack.comparison.scores import ACCURACY, Estimate, every_score
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
+
+declare(
+    "comparison",
+    "a configuration",
+    file={
+        "run": "name of the configuration",
+        "n": "folds",
+        "features": "feature set",
+        "model": "model",
+        "seeds": "seeds that were averaged",
+        "difference": "to the best configuration, below 0 if worse",
+        "difference_low": f"{DIFFERENCE_INTERVAL} of the difference from",
+        "difference_high": "to",
+        "p": "corrected for all comparisons",
+        "verdict": "best, no clear difference, clearly worse, not compared",
+        "reason": "why it is not compared",
+    },
+    each=("score", "its value; the ranking one also with _sd, _low, _high", "file"),
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

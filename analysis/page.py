@@ -20,7 +20,7 @@ from featurestack import __path__
 from featurestack.analysis import sentences
 from featurestack.analysis.figures import FIGURES, SavedFigure, write_figure
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.report_tables import CLASS_COLUMNS, format_p
+from featurestack.analysis.report_tables import Column, columns_of, format_p
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.run_arrays import Problem
 from featurestack.base import quantities
@@ -170,11 +170,24 @@ class Report:
         """The runs whose settings the page shows, so that names link to them."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
 
+    @property
+    def score(self) -> str:
+        """The heading of the score that runs are ranked by."""
+        main = self.found.main
+        return main.metric.heading if main else ACCURACY.heading
+
+    def columns(self, name: str, table: pd.DataFrame, score: str) -> list[Column]:
+        """The columns of a table that the page shows, with their headings."""
+        words = {"score": score or self.score}
+        return [
+            own._replace(heading=own.heading.format(column=own.name, **words))
+            for own in columns_of(name, table)
+            if own.kind in CELLS
+        ]
+
     def draw(self, name: str, stem: str, data: Mapping[str, Any]) -> None:
         """Draw a figure and write its files, which are called `stem`."""
-        words = {"unit": self.found.unit, "score": ACCURACY.heading}
-        if self.found.main:
-            words["score"] = self.found.main.metric.heading
+        words = {"unit": self.found.unit, "score": self.score}
         print_too = self.job.for_print
         self.drawn[stem] = write_figure(
             self.own, name, stem, data, for_print=print_too, **words
@@ -236,7 +249,6 @@ def environment() -> jinja2.Environment:
         "DIFFERENCE_INTERVAL": DIFFERENCE_INTERVAL,
         "FIRST_ROWS": FIRST_ROWS,
         "CELLS": CELLS,
-        "CLASS_COLUMNS": CLASS_COLUMNS,
         "WARNINGS": WARNINGS,
     }
     compact = {"ensure_ascii": False, "separators": (",", ":")}

@@ -12,6 +12,7 @@ from typing import Any
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.findings import findings
 from featurestack.analysis.page import PAGE, Report, ReportJob, render
+from featurestack.analysis.report_tables import columns_of
 from featurestack.analysis.run_arrays import Problem, load_runs
 from featurestack.analysis.sections import add_sections
 from featurestack.base.errors import RequestError
@@ -101,6 +102,9 @@ def next_command(report: Report) -> str:
 def write(report: Report) -> None:
     """Write the tables and the page."""
     own, found = report.own, report.found
-    tables = report.tables.items()
-    own.write({f"tables/{n}.csv": as_csv(table) for n, table in tables}, durable=False)
+    files = {}
+    for name, table in report.tables.items():
+        columns_of(name, table)  # ValueError if one is not declared
+        files[f"tables/{name}.csv"] = as_csv(table)
+    own.write(files, durable=False)
     own.write({PAGE: render(page=report, f=found)})

@@ -1,43 +1,94 @@
 """The tables of a report about runs, unrounded: settings, classes, errors, ablations.
 
 Every score is computed on the test clips of all folds together and averaged over the
-seeds of a configuration.
+seeds of a configuration. `declare` enters the columns of each file in TABLES, for the
+page and the reference.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, permutations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
+from featurestack.base import extras
 from featurestack.base.quantities import counted
+from featurestack.base.registry import Registry
 from featurestack.comparison.metrics import Floats, largest_first
 from featurestack.comparison.scores import INTERVALS, Estimate
-from featurestack.comparison.significance import FAMILY_LEVEL
+from featurestack.comparison.significance import DIFFERENCE_INTERVAL, FAMILY_LEVEL
 from featurestack.results.tasks import names_of
 
-# of a class: column, heading, kind of cell
-CLASS_COLUMNS = (
-    ("class", "Class", "text"),
-    ("average_precision", "Average precision", "decimals"),
-    ("low", "From", "decimals"),
-    ("high", "To", "decimals"),
-    ("prevalence", "Prevalence", "decimals"),
-    ("auroc", "AUROC", "decimals"),
-    ("precision", "Precision", "decimals"),
-    ("recall", "Recall", "decimals"),
-    ("recall_low", "From", "decimals"),
-    ("recall_high", "To", "decimals"),
-    ("f1", "F1", "decimals"),
-    ("support", "Clips", "number"),
-)
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "padding", "val"
 # most classes in the small confusion matrix, chosen by the most frequent errors
 CLASSES_SHOWN = 12
+
+
+class Column(NamedTuple):
+    """A column of a table; `{score}` in its heading is that of the score."""
+
+    name: str
+    heading: str
+    kind: str  # of its cells on the page; `file` if only the file has it
+
+
+class Table(NamedTuple):
+    """A table: what a row is for, its columns in the page's order, and the columns that
+    differ between reports, one for each of something.
+    """
+
+    row: str
+    columns: Sequence[Column]
+    each: Column | None
+
+
+# file without .csv -> its declaration
+TABLES: Registry[Table] = Registry(
+    "table of the report",
+    others=[
+        "featurestack.analysis.sections",
+        "featurestack.answers.section",
+        *(place.partition(":")[0] for place, _ in extras.SECTIONS.values()),
+    ],
+)
+
+
+def declare(
+    name: str,
+    row: str,
+    each: tuple[str, str, str] | None = None,
+    **kinds: Mapping[str, str],
+) -> None:
+    """Enter the table that reports write as <name>.csv: kind of cell -> column ->
+    heading, and the word, heading and kind of columns that differ between reports.
+    """
+    columns = [
+        Column(column, heading, kind)
+        for kind, headings in kinds.items()
+        for column, heading in headings.items()
+    ]
+    TABLES[name] = Table(row, columns, Column(*each) if each else None)
+
+
+def ends(interval: str = "95 % interval") -> Mapping[str, str]:
+    """The columns of an interval."""
+    return {"low": f"{interval} from", "high": "to"}
+
+
+def columns_of(name: str, table: pd.DataFrame) -> list[Column]:
+    """The declared columns that a table has, in the page's order."""
+    run, _, kind = name.rpartition(".")
+    _, columns, each = TABLES[f"<run>.{kind}" if run else kind]
+    known = [column for column in columns if column.name in table]
+    others = [*table.columns.drop([column.name for column in known])]
+    if others and not each:
+        raise ValueError(f"{name}.csv: no declared column is {', '.join(others)}")
+    return known + [each._replace(name=other) for other in others if each]
 
 
 def cost_of(run: Run) -> dict[str, Any]:
@@ -57,6 +108,14 @@ def cost_of(run: Run) -> dict[str, Any]:
     }
 
 
+declare(
+    "settings",
+    "a configuration",
+    file={"run": "name of the configuration"},
+    each=("option", "its value", "file"),
+)
+
+
 def settings(run: Run) -> dict[str, str]:
     """The run's options, without the seed, by their names on the command line."""
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
@@ -67,6 +126,26 @@ def settings(run: Run) -> dict[str, str]:
         text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
         texts[key.upper()] = words.get(text, text)
     return texts
+
+
+declare(
+    "<run>.classes",
+    "a class; the last is their mean",
+    text={"class": "Class"},
+    decimals={
+        "average_precision": "Average precision",
+        "low": "From",
+        "high": "To",
+        "prevalence": "Prevalence",
+        "auroc": "AUROC",
+        "precision": "Precision",
+        "recall": "Recall",
+        "recall_low": "From",
+        "recall_high": "To",
+        "f1": "F1",
+    },
+    number={"support": "Clips"},
+)
 
 
 def class_report(run: Run) -> pd.DataFrame:
@@ -109,6 +188,14 @@ def confusion_by_category(run: Run) -> dict[str, Any]:
     }
 
 
+declare(
+    "<run>.confusion",
+    "a true class, its test clips as means over the seeds",
+    file={"true / predicted": "true class"},
+    each=("predicted class", "clips", "file"),
+)
+
+
 def confusion_table(run: Run) -> pd.DataFrame:
     """`confusion_counts` with the classes' names, one row for each true class."""
     counts = confusion_counts(run)
@@ -116,10 +203,17 @@ def confusion_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(counts, true, list(run.classes)).reset_index()
 
 
+declare(
+    "<run>.confused",
+    "a pair of classes, the most frequent errors",
+    text={"true": "True class", "predicted": "Predicted"},
+    number={"count": "Count", "of": "Of"},
+    percent={"share": "% of true class"},
+)
+
+
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """The `most` most frequent errors: true and predicted class, count (a mean over
-    seeds), of (the clips of the true class), share (count / of).
-    """
+    """The `most` most frequent errors; counts are means over seeds."""
     counts = confusion_counts(run)
     np.fill_diagonal(counts, 0)
     true, predicted = counts.nonzero()
@@ -131,6 +225,14 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     return table.sort_values(
         "count", ascending=False, kind="stable", ignore_index=True
     )[:most]
+
+
+declare(
+    "<run>.foreign",
+    "a class, had the model not been trained on it",
+    text={"class": "Class left out", "answered": "Most often another class"},
+    percent={"share": "That one, %", "sure": "Sure of another class, %"},
+)
 
 
 def foreign_table(counts: pd.DataFrame) -> pd.DataFrame:
@@ -198,9 +300,16 @@ def common_mistake(run: Run) -> dict[str, Any] | None:
     return first | {"wrong": wrong, "right": right, "equals": equals}
 
 
+declare(
+    "<run>.errors",
+    "a wrong class of a clip with several labels",
+    text={"class": "Class", "kind": "Error", "clip_id": "Clip", "labels": "Its labels"},
+    decimals={"probability": "Probability of the class"},
+)
+
+
 def error_table(run: Run) -> pd.DataFrame:
-    """The errors of each class, the surest of a kind first: class, kind (missed | false
-    positive), clip_id, labels, probability.
+    """The errors of each class, missed or false positive, the surest of a kind first.
 
     Probabilities are means over the seeds. A class is predicted if more than half of
     the seeds predict it.
@@ -225,6 +334,21 @@ def error_table(run: Run) -> pd.DataFrame:
 
 
 # ---- ablations: the effect of more features
+
+declare(
+    "ablations",
+    "a pair of runs that differ only in features",
+    text={"name": "Change", "verdict": "Verdict"},
+    points={"difference": "Points", **ends(DIFFERENCE_INTERVAL)},
+    p={"p": f"p, clear below {FAMILY_LEVEL}"},
+    file={
+        "added": "features that the larger set adds",
+        "base": "the smaller set",
+        "model": "model",
+        "without": "run of the smaller set",
+        "with": "run of the larger set",
+    },
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ import soundfile
 
 import featurestack as fs
 from featurestack.analysis.figures.drawn import FeatureMap
+from featurestack.analysis.report_tables import TABLES as REPORT_TABLES
+from featurestack.analysis.report_tables import Table as ReportTable
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base import extras
 from featurestack.base.options import LARGEST, choices_of, kind_of
@@ -28,7 +30,6 @@ from featurestack.base.registry import Registry, first_sentence
 from featurestack.cli.words import every_options
 from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.comparison.scores import ACCURACY
-from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.clip_table import INDEX_COLUMNS
 from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
@@ -175,7 +176,11 @@ def files_page() -> str:
         f"### {name}\n\n{columns_table(columns, meanings)}"
         for name, (columns, meanings) in TABLES.items()
     )
-    return FILES.format(keys=keys, tables=tables)
+    reports = "\n\n".join(
+        f"### `{name}.csv`\n\nOne row for {own.row}.\n\n{report_columns(own)}"
+        for name, own in REPORT_TABLES.complete().items()
+    )
+    return FILES.format(keys=keys, tables=tables, reports=reports)
 
 
 FILES = """# Keys and columns of the files
@@ -191,6 +196,13 @@ A key with a default may be absent. A file with another key, type or value is re
 ## Tables
 
 {tables}
+
+## Tables of reports
+
+A column that the page shows has its heading there. In the file scores and shares range
+from 0 to 1, differences from -1 to 1.
+
+{reports}
 """
 
 
@@ -232,6 +244,15 @@ def comments_of_fields(owner: type) -> dict[str, str]:
     return comments
 
 
+def report_columns(own: ReportTable) -> str:
+    """The columns of a table of reports, each with its heading."""
+    words = {"score": "Score", "column": own.each.name if own.each else ""}
+    rows = [(f"`{one.name}`", one.heading.format(**words)) for one in own.columns]
+    if own.each:
+        rows.append((f"one for each {own.each.name}", own.each.heading.format(**words)))
+    return table(("column", "heading or meaning"), rows)
+
+
 def columns_table(columns: Iterable[str], meanings: dict[str, str]) -> str:
     """Each column of a file, or of `meanings`, with its meaning."""
     rows = [(f"`{each}`", meanings[each]) for each in columns or meanings]
@@ -270,25 +291,9 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "target": "true class; with several labels `dog;rain`, empty for none",
         },
     ),
-    "comparison.csv": (
+    "scores": (
         (),
         {
-            "run": "name of the configuration",
-            "accuracy_sd": "standard deviation over the folds' own scores",
-            "n": "folds",
-            "accuracy_low": "lower end of the 95 % interval",
-            "accuracy_high": "upper end of the 95 % interval",
-            "features": "feature set",
-            "model": "model",
-            "seeds": "seeds that were averaged",
-            "difference": "to the best configuration, below 0 if worse",
-            "difference_low": f"lower end of its {DIFFERENCE_INTERVAL}",
-            "difference_high": f"upper end of its {DIFFERENCE_INTERVAL}",
-            "p": "corrected for all comparisons",
-            "verdict": "best, no clear difference, clearly worse, not compared",
-            "reason": "why it is not compared",
-        }
-        | {
             name: first_sentence(score.function)
             for metric in (MEAN_AVERAGE_PRECISION, ACCURACY)
             for name, score in metric.scores.items()

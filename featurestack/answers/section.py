@@ -7,6 +7,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Report, Section
+from featurestack.analysis.report_tables import declare, ends
 from featurestack.answers import (
     DIFFERENCE,
     NUMBERS,
@@ -22,6 +23,30 @@ CHARTED = 10  # single features in the chart
 NAMED = 6  # features in a line
 NONE = "no set: none is clearly better than chance"
 UNCLEAR = "no clear difference"
+
+declare(
+    "chosen_sets",
+    "a feature set, its score by ridge, and the number of folds that chose it",
+    text={
+        "features": "Feature set",
+        "network": "Needs the network",
+        "verdict": "Verdict",
+    },
+    number={"folds": "Folds that chose it"},
+    percent={"estimate": "{score} %"},
+    file=ends(),
+    points={
+        "difference": "Minus the highest, points",
+        "difference_low": f"{DIFFERENCE_INTERVAL} from",
+        "difference_high": "to",
+    },
+)
+declare(
+    "chosen_classes",
+    "a class, its recall by ridge",
+    text={"class": "Class"},
+    each=("single feature", "{column} %", "percent"),
+)
 
 
 # ---- the section

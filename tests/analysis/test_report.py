@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis import figures
+from featurestack.analysis import figures, report_tables
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import findings
 from featurestack.analysis.page import environment, slug
@@ -23,6 +23,7 @@ from featurestack.analysis.report import (
     build_report,
 )
 from featurestack.analysis.report_jobs import AnalysisOptions, jobs
+from featurestack.analysis.report_tables import TABLES
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
@@ -46,6 +47,8 @@ from tests.refusal import refused
 
 ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ["level 60.0 %"]}
 ARTEFACTS |= {"accuracy": 0.62, "chance": 0.25}
+# columns of classes.csv that only clips with several labels have
+OF_TAGS = {"average_precision", "low", "high", "prevalence", "auroc"}
 COPIES = {"kind": "duplicates_across_folds", "severity": "leak", "names": []}
 
 
@@ -113,12 +116,20 @@ def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(
     assert for_papers <= files_of(folder)
 
 
+def test_a_column_that_is_not_declared_is_named(tones_project, tmp_path, monkeypatch):
+    declared = TABLES["<run>.confused"]
+    fewer = declared._replace(columns=declared.columns[:-1])
+    monkeypatch.setattr(report_tables, "TABLES", {**TABLES, "<run>.confused": fewer})
+    told = "mel.*confused.csv: no declared column is share"
+    with pytest.raises(ValueError, match=told):
+        build(tones_project.options(reports=tmp_path))
+
+
 def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_documented(
     report_page,
 ):
     html = report_page.read_text()
-    pages = (ROOT / "docs").rglob("*.md")  # formats.md, or the page of an extra
-    formats = "".join(page.read_text("utf-8") for page in pages)
+    formats = (ROOT / "docs" / "reference" / "formats.md").read_text("utf-8")
     runs = {*re.findall(r'<details class="run" id="run-([^"]+)"', html)}
     drawn = [file.stem for file in report_page.parent.glob("figures/*.svg")]
     assert drawn
@@ -129,7 +140,10 @@ def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_document
     for file in report_page.parent.glob("tables/*.csv"):
         assert f'href="tables/{quote(file.name)}"' in html, file.name
         run, _, kind = file.stem.rpartition(".")
-        assert f"`{f'<run>.{kind}' if run else kind}.csv`" in formats, file.name
+        declared = TABLES[f"<run>.{kind}" if run else kind]
+        there = [*pd.read_csv(file).columns]
+        lacks = {column.name for column in declared.columns} - {*there} - OF_TAGS
+        assert lacks == set(), f"{file.name} lacks columns that are declared"
     assert runs
 
 

@@ -11,14 +11,13 @@ import pytest
 
 import featurestack as fs
 from docs import generate
-from featurestack.analysis.findings import findings
+from featurestack.analysis.report_tables import TABLES
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.cli.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS
-from tests.analysis.made_runs import MadeRun
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 
@@ -45,15 +44,17 @@ def test_every_registered_thing_has_its_entry():
     assert codes == [*WARNINGS]
 
 
-def test_every_key_of_run_json_and_every_column_has_its_meaning(made_runs):
+def test_every_key_of_run_json_and_every_column_has_its_meaning():
     page = generate.files_page()
     rows = re.findall(r"^\| `([\w.]+)` \|(?:.*\|)? ([^|]*) \|$", page, re.MULTILINE)
     assert {name for name, meaning in rows if not meaning} == set()
     named = {name for name, _ in rows}
     for owner in (RunConfig, Calibration):
         assert {field.name for field in dataclasses.fields(owner)} <= named
-    comparison = findings(made_runs(MadeRun())).tables["comparison"]
-    assert {*comparison} <= named
+    for name, table in TABLES.complete().items():
+        part = page.partition(f"### `{name}.csv`")[2].partition("###")[0]
+        told = [column for column in table.columns if f"| `{column.name}` |" in part]
+        assert told == [*table.columns], name
     meanings = dict(rows)
     assert meanings["log_loss"].startswith("Mean negative natural logarithm")
 

@@ -16,6 +16,7 @@ from featurestack.analysis.figures.drawn import (
     without_shared,
 )
 from featurestack.analysis.page import Report, Section
+from featurestack.analysis.report_tables import declare, ends
 from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.json_content import digest
@@ -23,7 +24,11 @@ from featurestack.base.options import report_line
 from featurestack.base.quantities import percent, points
 from featurestack.base.shell import make_command
 from featurestack.comparison.metrics import largest_first
-from featurestack.comparison.significance import DIFFERENCE_INTERVAL, few_groups
+from featurestack.comparison.significance import (
+    DIFFERENCE_INTERVAL,
+    FAMILY_LEVEL,
+    few_groups,
+)
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.extras.importance.importance import (
     FILE,
@@ -38,6 +43,30 @@ from featurestack.results.dataset_folders import folder_of
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
+
+declare(
+    "importance_features",
+    "a feature and a measure of it",
+    text={"feature": "Feature", "measure": "Measure"},
+    percent={"score": "{score} %"},
+    points={"mean": "Points", **ends(DIFFERENCE_INTERVAL)},
+    p={"p": f"p, clear below {FAMILY_LEVEL}"},
+    file={"significant": "whether it is clear"},
+)
+declare(
+    "importance_classes",
+    "a class, a feature and a measure of it",
+    text={"class": "Class", "feature": "Feature", "measure": "Measure"},
+    points={"mean": "Points", **ends(DIFFERENCE_INTERVAL)},
+)
+declare(
+    "importance_smaller",
+    "a size of sets, the best set of this size",
+    text={"features": "Set", "verdict": "Verdict"},
+    percent={"score": "{score} %"},
+    unsigned={"lost": "Points lost", **ends(DIFFERENCE_INTERVAL)},
+    file={"agreed": "whether all folds chose it", "of": "score of all features"},
+)
 
 
 def make_importance(options: ImportanceOptions) -> None:
@@ -73,7 +102,6 @@ def importance(report: Report) -> Section | None:
         "Importance",
         tables={f"importance_{name}": table for name, table in tables.items()},
         values={
-            "measured": tables,
             "shown_call": shown,
             "base": base_of(shown.features),
             "no_intervals": bool(losses["low"].isna().all()),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.clips import clip_audio
 from featurestack.analysis.page import Report, Section
+from featurestack.analysis.report_tables import declare
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
@@ -92,6 +93,17 @@ def contradictions(probabilities: Floats, target: Ints) -> Ints:
     return order[difference[order] > 0]
 
 
+declare(
+    "suspects",
+    "a clip whose label the best run contradicts",
+    text={"clip_id": "Clip", "label": "Label", "predicted": "Predicted"},
+    decimals={
+        "of_label": "Probability of label",
+        "of_predicted": "of predicted",
+    },
+)
+
+
 def suspects(report: Report) -> Section | None:
     """The clips whose label the best run contradicts most."""
     main = report.found.main
@@ -109,5 +121,4 @@ def suspects(report: Report) -> Section | None:
     audio = {}
     if report.cache:
         audio = clip_audio(report.cache, ids, ids, report.job.folder, AUDIO)
-    values = {"audio": audio, "suspects": table}
-    return Section("Labels to check", {"suspects": table}, values)
+    return Section("Labels to check", {"suspects": table}, {"audio": audio})

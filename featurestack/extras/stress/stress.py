@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.page import Report, Section
+from featurestack.analysis.report_tables import declare, ends
 from featurestack.base.errors import RequestError
 from featurestack.base.files import require_writable
 from featurestack.base.json_content import digest, read_json
@@ -213,10 +214,18 @@ def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
 # ---- the table
 
 
+declare(
+    "stress",
+    "a change of the audio",
+    text={"run": "Run", "change": "Change", "loss": "Loss"},
+    percent={"score": "{score} %", **ends(), "claimed": "Claims %"},
+    file={"clear": "whether the change clearly costs accuracy"},
+)
+
+
 def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
-    """A row for each change: run, change, score (accuracy, or balanced accuracy if
-    classes are uneven) with its interval, claimed (mean highest probability), `clear`,
-    whether the change clearly costs accuracy, and `loss`: clear, HALF, or ''.
+    """A row for each change. The score is accuracy, or balanced accuracy if classes are
+    uneven; claimed is the mean highest probability; loss is clear, HALF, or ''.
     """
     tested = tested_run([run])
     groups, weights = tested.groups, tested.weights
