@@ -29,13 +29,13 @@ import pandas as pd
 
 import featurestack as fs
 from bench.record import bench, percentages, record
-from featurestack.answers import FitOptions
 from featurestack.answers.chosen import read_choice
-from featurestack.answers.fits import Fits, read_features
 from featurestack.base.options import Options, option
 from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
 from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.train.fits import Fits, read_features
+from featurestack.train.options import FitOptions
 
 ROWS = "answer_sets"  # the table in docs/tables
 MEL_MFCC = "mel+mfcc"

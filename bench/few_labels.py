@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from bench.record import bench, record, spent
-from featurestack.answers import FitOptions
-from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
 from featurestack.comparison.significance import accuracy_interval
+from featurestack.train.fits import Fits, Part, read_features
+from featurestack.train.options import FitOptions
 
 # clips of a class; 0 for all
 COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10, "all": 0}

@@ -14,12 +14,12 @@ import pandas as pd
 from scipy.special import softmax
 
 from bench.record import bench, record, spent
-from featurestack.answers import FitOptions
-from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
 from featurestack.comparison.significance import accuracy_interval
 from featurestack.linear import ridge
+from featurestack.train.fits import Fits, Part, read_features
+from featurestack.train.options import FitOptions
 from featurestack.train.plan import Positions
 
 

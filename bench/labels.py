@@ -18,12 +18,12 @@ import pandas as pd
 from scipy.special import softmax
 
 from bench.record import bench, record, spent
-from featurestack.answers import FitOptions
-from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
 from featurestack.comparison.metrics import Floats, Ints
 from featurestack.extras.labels import SUSPECTS, contradictions, first_to_label
+from featurestack.train.fits import Fits, Part, read_features
+from featurestack.train.options import FitOptions
 
 STEP, TIMES = 50, 4  # labels that are chosen at a time
 CHANGED = 0.05  # share of the labels

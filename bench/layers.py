@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 from bench.answers import described, write_table
 from bench.record import bench, percentages, record, spent
-from featurestack.answers import FitOptions
 from featurestack.answers.choice import fits_that_choose
-from featurestack.answers.fits import Fits, Part, read_features, tested_by
 from featurestack.base.options import Options, option
 from featurestack.embeddings.embedding import STATISTICS
 from featurestack.embeddings.networks import KNOWN, front_end_of, in_package
 from featurestack.linear import ridge
+from featurestack.train.fits import Fits, Part, read_features, tested_by
+from featurestack.train.options import FitOptions
 
 EVERY = (0, 1, 2)  # mean, maximum, deviation; the deviation between windows is 3
 # variant -> YAMNet's first and last layer, and the statistics over time

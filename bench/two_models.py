@@ -27,11 +27,11 @@ from tqdm import tqdm
 from bench.answers import MEL_MFCC, ROWS, described, write_table
 from bench.record import bench, percentages, record, spent
 from featurestack.answers.choice import Scores, candidates, rankable
-from featurestack.answers.fits import Fits, Numbers, Part, fits_of, tested_by
 from featurestack.base.options import Options, option
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.splits import Split
 from featurestack.train.compute import place, prepare
+from featurestack.train.fits import Fits, Numbers, Part, fits_of, tested_by
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.folds import draw_network, load_data
 from featurestack.train.options import RunOptions

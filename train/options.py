@@ -19,7 +19,7 @@ from featurestack.base.options import (
     option,
 )
 from featurestack.base.quantities import number_of, whole_number
-from featurestack.results.training_options import Device, Training
+from featurestack.results.training_options import Device, TaskName, Training
 
 of_networks = functools.partial(option, needs="steps")
 
@@ -115,3 +115,13 @@ class TrainOptions(Options):
             RunOptions(**{**self.given, **dict(zip(lists, values))})
             for values in combinations
         ]
+
+
+class FitOptions(DatasetOptions, RunsOptions):
+    """Feature sets, to which ridge is fitted."""
+
+    features: str
+    task: TaskName = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto decides by the labels",
+    )

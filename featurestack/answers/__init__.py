@@ -2,12 +2,7 @@
 
 from typing import Literal
 
-from featurestack.base.options import (
-    DatasetOptions,
-    ReportsOptions,
-    RunsOptions,
-    option,
-)
+from featurestack.base.options import ReportsOptions, option
 from featurestack.pipeline.options import ComputeOptions
 from featurestack.results.training_options import TaskName
 
@@ -19,16 +14,6 @@ TEXTURES = "texture@of=mel", "texture@of=mfcc", "texture@of=gammatone"
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 NUMBERS = ("estimate", "low", "high", "folds", *DIFFERENCE)
 SET_COLUMNS = ("features", *NUMBERS, "verdict")  # verdict: of the report
-
-
-class FitOptions(DatasetOptions, RunsOptions):
-    """Feature sets, to which ridge is fitted."""
-
-    features: str
-    task: TaskName = option(
-        "auto",
-        "labels to predict: classes, categories or tags; auto decides by the labels",
-    )
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):

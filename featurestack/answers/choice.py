@@ -29,7 +29,6 @@ import numpy as np
 
 from featurestack.answers import DIFFERENCE, AnswerOptions
 from featurestack.answers.chosen import FILE, Choice, write_choice
-from featurestack.answers.fits import RIDGE, Fits, Part, fits_of, tested_by
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
@@ -50,6 +49,7 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
+from featurestack.train.fits import RIDGE, Fits, Part, fits_of, tested_by
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.training import execute

@@ -22,13 +22,13 @@ from featurestack.answers.choice import (
     write_answer,
 )
 from featurestack.answers.chosen import read_choice
-from featurestack.answers.fits import Fits, fits_of
 from featurestack.base.files import is_held
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.results.run_list import list_runs, remove_runs
+from featurestack.train.fits import Fits, fits_of
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from featurestack.train.training import execute

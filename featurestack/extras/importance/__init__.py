@@ -1,7 +1,7 @@
 """`make importance` and `make curve`: their options."""
 
-from featurestack.answers import FitOptions
 from featurestack.base.options import SEED, option
+from featurestack.train.options import FitOptions
 
 
 class ImportanceOptions(FitOptions):

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.answers import FitOptions
-from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import part_of, report_line
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import text_table
@@ -18,6 +16,8 @@ from featurestack.comparison.significance import few_groups
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.results.splits import draw_groups
+from featurestack.train.fits import Fits, Part, read_features
+from featurestack.train.options import FitOptions
 
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}

@@ -32,7 +32,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.answers import FitOptions
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.quantities import counted, enumerated, percent, points
 from featurestack.base.terminal import progress, text_table
@@ -48,9 +47,10 @@ from featurestack.comparison.significance import (
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.results.config import Plain
 from featurestack.results.dataset_folders import claim_folder
+from featurestack.train.options import FitOptions
 
 if TYPE_CHECKING:
-    from featurestack.answers.fits import Fits
+    from featurestack.train.fits import Fits
 
 FOLDER, FILE = "importance", "importance.json"
 NONE = "none"
@@ -261,7 +261,7 @@ def chosen_sets(folds: "pd.Series[int]") -> str:
 def measure_importance(options: FitOptions) -> Importance:
     """The tables of a call, which are kept for a report."""
     # a report, which reads the tables, does without torch
-    from featurestack.answers.fits import read_features
+    from featurestack.train.fits import read_features
 
     features, fits = read_features(options, least=2)
     plan = fits.plan

@@ -13,7 +13,6 @@ import pytest
 import featurestack as fs
 from featurestack.analysis.page import ReportJob
 from featurestack.analysis.report import build_report
-from featurestack.answers.fits import Fits, read_features
 from featurestack.base.quantities import percent, points
 from featurestack.extras.importance import CurveOptions, ImportanceOptions
 from featurestack.extras.importance.curve import curve_summary, measure_curve
@@ -31,6 +30,7 @@ from featurestack.extras.importance.importance import (
 )
 from featurestack.extras.importance.section import make_importance, verdicts
 from featurestack.features_cache import external
+from featurestack.train.fits import Fits, read_features
 from tests.damage import HOW, report_over_damage
 from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
@@ -90,7 +90,7 @@ def written(folder, fits):
 
 
 def report_on(runs, reports):
-    places = {"folder": reports / "reported", "runs_folder": runs, "reports": reports}
+    places = {"folder": reports / "reported", "runs_folder": runs}
     return build_report(ReportJob(dataset="made", runs=(), cache=None, **places))
 
 
@@ -227,7 +227,7 @@ def test_a_killed_command_goes_on_where_it_was(asked, cache_folder, tmp_path):
     options = asked("mel chroma blank")
     words = (f"DATASET={cache_folder}", f"RUNS={tmp_path}", "FEATURES=mel chroma blank")
     slow = (
-        "import sys, time; from featurestack.answers.fits import Fits;"
+        "import sys, time; from featurestack.train.fits import Fits;"
         " answer = Fits.answer;"
         " Fits.answer = lambda *own: time.sleep(0.3) or answer(*own);"
         " from featurestack.cli.commands import main; sys.exit(main())"

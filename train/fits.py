@@ -27,7 +27,6 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from featurestack.answers import FitOptions
 from featurestack.base.errors import RequestError
 from featurestack.base.files import replace_file
 from featurestack.base.json_content import digest
@@ -46,7 +45,7 @@ from featurestack.results.splits import Split, fold_split
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.folds import clip_remarks
 from featurestack.train.network_input import Statistics
-from featurestack.train.options import RunOptions
+from featurestack.train.options import FitOptions, RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan
 
 RIDGE = "ridge"
