@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from featurestack.base.errors import DamagedFile, RequestError
+from featurestack.base.errors import DamagedFile, RequestError, refuse_newer
 from featurestack.base.files import Lock, is_file
 from featurestack.base.quantities import counted
 
@@ -57,7 +57,11 @@ NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def without_locking(path: Path) -> h5py.File:
-    """The file, open for reading; with locks if this process opened it with locks."""
+    """The file, open for reading; with locks if this process opened it with locks. A
+    named pipe is never waited for.
+    """
+    if not is_file(path):
+        raise FileNotFoundError(path)
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
@@ -430,28 +434,21 @@ NOT_ATTRIBUTES = ("path", *AXES, "clips", "values_offset", "state_offset")
 ATTRIBUTES = [f.name for f in fields(StoredFeature) if f.name not in NOT_ATTRIBUTES]
 
 
-def refuse_newer(path: Path, version: object) -> None:
-    """RequestError for a file of a later version, which is never made again."""
-    if isinstance(version, int) and version > FORMAT:
-        raise RequestError(
-            f"{path} has format {version}, made by a newer version of this program that"
-            f" this one cannot read (it reads {FORMAT}) and does not replace: install"
-            " the newer version, or give another NAME= or DATA="
-        )
-
-
 def read_header(path: Path, stored: str = "") -> StoredFeature:
     """The header of a feature's file; FileNotFoundError or DamagedFile without one."""
     stored = stored or path.stem
     with opened(path) as file:
         described = read_attributes(file)
         version = described.pop(MARK, None)
-        refuse_newer(path, version)
+        refuse_newer(path, version, FORMAT)
         if version != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
         described["parameters"] = json.loads(described["parameters"])
         for name in AXES:
             described[name] = read_column(file, name)
+        for name in ("values", "state"):
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise DamagedFile(f"{path.name} has a link for {name}")
         values = file["values"]
         state = file["state"]
         if None in (values.id.get_offset(), state.id.get_offset()):

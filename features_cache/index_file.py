@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base.errors import DamagedFile, RequestError
+from featurestack.base.errors import DamagedFile, RequestError, refuse_newer
 from featurestack.base.files import hash_of, is_file, replace_file, replaced
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.table_files import csv_text
@@ -33,6 +33,7 @@ from featurestack.features_cache import hdf5
 from featurestack.features_cache.clip_table import (
     INDEX_COLUMNS,
     SOURCE_COLUMNS,
+    VERSION_COLUMNS,
     with_sources,
 )
 from featurestack.features_cache.datasets import INDEX, other_source
@@ -110,10 +111,15 @@ def claim_names(folder: Path, *names: str, ours: Identity | None = None) -> None
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips, attributes) of a cache; raises what `hdf5.opened` raises."""
     with hdf5.opened(folder / INDEX) as file:
-        hdf5.refuse_newer(folder / INDEX, hdf5.read_attributes(file).get(hdf5.MARK))
+        version = hdf5.read_attributes(file).get(hdf5.MARK)
+        refuse_newer(folder / INDEX, version, FORMAT)
         columns: dict[str, list[str] | NDArray] = {}
+        group = file[CLIPS]
         for name in INDEX_COLUMNS:
-            column = hdf5.read_column(file[CLIPS], name)
+            if name in VERSION_COLUMNS and name not in group:  # of an earlier version
+                columns[name] = np.zeros(len(columns["clip_id"]), np.int64)
+                continue
+            column = hdf5.read_column(group, name)
             columns[name] = column
             if column.dtype.kind == "S":  # equal texts share one object in memory
                 texts = (text.decode() for text in column.tolist())

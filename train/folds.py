@@ -20,7 +20,7 @@ from torch import nn
 
 from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.base.extras import OPTIONS
-from featurestack.base.files import Lock
+from featurestack.base.files import Lock, require_writable
 from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import tell, tell_once
@@ -71,12 +71,13 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     network = first_network(plan, folds[0])
     if plan.training.pretrained:
         refuse_tested_clips(plan, folds)
-    of_fold = OF_FOLD if plan.training.val == "none" else VALIDATED
-    claim_run(plan.path, folds, of_fold, identity=plan.config.hash)
+    require_writable(plan.path)
     moments, unusable = measure_clips(plan)
     config = replace(plan.config, left_out=tuple(sorted(unusable)))
     plan = replace(plan, config=config)
     splits = {fold: plan.split(fold, unusable) for fold in folds}
+    of_fold = OF_FOLD if plan.training.val == "none" else VALIDATED
+    claim_run(plan.path, folds, of_fold, identity=plan.config.hash)
     lines = clip_remarks(plan, unusable)
     lone = lone_classes(plan)
     if lone:

@@ -159,6 +159,13 @@ class Plan:
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
+        left = set(originals(table)["fold"])
+        if lost := [each for each in self.config.folds if each not in left]:
+            remedy = self.cache.remedy(" ".join(self.config.cache))
+            features = self.config.features
+            raise RequestError(
+                f"no clip of fold {lost[0]} has {features} that can be read: {remedy}"
+            )
         return fold_split(table, fold, val=self.training.val, seed=self.training.seed)
 
 

@@ -137,6 +137,16 @@ def see(page: str) -> str:
     return f" (docs/{page})" if Path("docs", file).is_file() else ""
 
 
+def refuse_newer(file: Path | str, version: object, ours: int) -> None:
+    """RequestError for a file of a later version of this program."""
+    if isinstance(version, int) and version > ours:
+        raise RequestError(
+            f"{file} has format {version}, made by a newer version of this program."
+            f" This one reads {ours} and does not replace it: install the newer version"
+            " or give another place"
+        )
+
+
 class OutdatedFeature(RequestError):
     """A feature of other audio than the clips, or of other code than is here."""
 

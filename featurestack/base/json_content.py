@@ -9,11 +9,18 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from featurestack.base.errors import CLOSED, RequestError, one_line, shortened
+from featurestack.base.errors import (
+    CLOSED,
+    RequestError,
+    one_line,
+    refuse_newer,
+    shortened,
+)
 
 HASH_DIGITS = 12
+FORMAT = "format_version"  # key of the format's number
 T = TypeVar("T")
 
 # errors of readers of JSON, tables and arrays
@@ -51,8 +58,12 @@ def read_json(file: Path, kind: type[T], remedy: str) -> T:
 
 def as_dataclass(content: object, kind: type[T], origin: str, remedy: str) -> T:
     """An object of JSON as this dataclass; RequestError names the file, the key that is
-    missing, unknown, of another type or out of bounds, and the remedy.
+    missing, unknown, of another type or out of bounds, and the remedy, or says that a
+    newer version of this program made it.
     """
+    for field in dataclasses.fields(cast(Any, kind)):
+        if field.name == FORMAT and isinstance(content, dict):
+            refuse_newer(origin, content.get(FORMAT), max(get_args(field.type)))
     try:
         return _value(content, kind, "")
     except (TypeError, ValueError, LookupError, RequestError) as error:

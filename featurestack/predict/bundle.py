@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.base import LOADED, registry
-from featurestack.base.errors import RequestError, shortened
+from featurestack.base.errors import RequestError, refuse_newer, shortened
 from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, listed, size
@@ -98,8 +98,7 @@ def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
             f"{file} is not a bundle that can be read safely ({reason}): {made}"
         ) from None
     again = "make it again from its run"
-    if type(version) is int and version > BUNDLE_FORMAT:
-        again = "it was made by a newer version of this program, so install that"
+    refuse_newer(file, version, BUNDLE_FORMAT)
     if type(version) is not int or version != BUNDLE_FORMAT:
         raise RequestError(
             f"{file} has a bundle format other than {BUNDLE_FORMAT}: {again}"

@@ -172,3 +172,34 @@ def test_a_file_of_a_newer_format_is_refused_and_stays(tmp_path, name, word):
         refusal = command(f"{word} DATASET=birds {words.get(word, '')}")
     assert refusal.status == 2 and "made by a newer version" in refusal.err, refusal
     assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["external", "soft"])
+@pytest.mark.parametrize("name", ["values", "state"])
+def test_values_behind_a_link_are_damage(cache, tmp_path, name, kind):
+    """Their offset would be one of another file."""
+    path = cache.folder / "mine.h5"
+    with h5py.File(path, "r+") as file:
+        file.move(name, "moved")
+        other = str(tmp_path / "other.h5")
+        file[name] = (
+            h5py.SoftLink("/moved")
+            if kind == "soft"
+            else h5py.ExternalLink(other, name)
+        )
+    with pytest.raises(DamagedFile, match=f"has a link for {name}"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("name", ["mel.h5", "index.h5"])
+@pytest.mark.parametrize("word", ["features", "train"])
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, name, word):
+    write_clips(tmp_path / "birds", "ant", "bee")
+    file = tmp_path / "data/birds/features" / name
+    with inside(tmp_path):
+        done("features DATASET=birds FEATURES=mel JOBS=1")
+        file.unlink()
+        os.mkfifo(file)
+        refusal = command(f"{word} DATASET=birds FEATURES=mel")
+    assert refusal.status == 2 and "features" in refusal.err, refusal
+    assert file.is_fifo()

@@ -20,6 +20,8 @@ from featurestack.features_cache.index_file import (
     write_failures,
 )
 from tests.features_cache.conftest import CLIPS
+from tests.golden.commands import done, inside
+from tests.noise import write_clips
 
 
 @pytest.fixture
@@ -126,3 +128,22 @@ def test_findings_hold_while_the_audio_is_as_it_was_or_elsewhere(
     assert read_check(tmp_path, clips) == FINDINGS
     change(a, b)
     assert read_check(tmp_path, clips) == (FINDINGS if hold else None)
+
+
+def test_an_index_without_inodes_is_read_and_completed(tmp_path):
+    """Caches of earlier versions have no such columns; their features stay."""
+    write_clips(tmp_path / "birds", "ant", "bee")
+    folder = tmp_path / "data/birds/features"
+    with inside(tmp_path):
+        done("features DATASET=birds FEATURES=mel JOBS=1")
+        before = (folder / "mel.h5").read_bytes()
+        with h5py.File(folder / "index.h5", "r+") as index:
+            for name in ("source_inode", "source_change_ns"):
+                del index["clips"][name]
+        trained = done("train DATASET=birds FEATURES=mel MODEL=linear FOLDS=1")
+        assert "changed" not in trained.err
+        again = done("features DATASET=birds FEATURES=mel")
+    assert "0 of 12 feature maps to compute" in again.out
+    assert (folder / "mel.h5").read_bytes() == before
+    with h5py.File(folder / "index.h5") as index:
+        assert set(index["clips"]) == set(INDEX_COLUMNS)

@@ -56,7 +56,8 @@ def test_what_is_no_model_is_refused_with_what_helps(sounds_run, file, tmp_path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda made: made | {"format": 2}, "a bundle format other than 1: make it"),
+        (lambda made: made | {"format": 0}, "a bundle format other than 1: make it"),
+        (lambda made: made | {"format": 2}, "has format 2, made by a newer version"),
         (
             lambda made: made | {"folds": Harmful()},
             "not a bundle that can be read safely",

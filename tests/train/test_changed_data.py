@@ -236,6 +236,20 @@ def test_a_clip_that_can_be_read_again_makes_another_run(damaged_clip):
     assert len(new.predictions()) == 48 and new.config.left_out == ()
 
 
+@pytest.mark.parametrize("lost", [1, 4])
+def test_a_fold_without_a_readable_clip_is_named_and_leaves_no_folder(
+    options, tmp_path, lost
+):
+    table = clip_table()
+    folder = fill(tmp_path / "little" / "features", table)
+    file = read_header(folder / "mel.h5")
+    for row in np.flatnonzero(table["fold"].isin(range(2, 2 + lost))):
+        flip_bit(folder / "mel.h5", file.values_offset + row * file.clip_bytes)
+    with refused("no clip of fold 2 has mel that can be read: "):
+        run_with(change(options, dataset=str(folder), model="linear"))
+    assert not options.runs.exists()
+
+
 def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = change(options, dataset=str(folder), model="linear")

@@ -39,14 +39,14 @@ def test_a_process_takes_a_free_fold_and_then_waits_for_the_first(tmp_path):
 def test_a_fold_that_another_process_finishes_changes_no_other(
     options, trained_run, tmp_path, monkeypatch
 ):
-    measure = folds.measure_clips
+    choose = folds.free_fold
 
-    def meanwhile(plan):
-        finished = trained_run.fold(1)
-        shutil.copytree(finished, plan.path / "fold1", dirs_exist_ok=True)
-        return measure(plan)
+    def meanwhile(path, left):
+        if left == [1, 2, 3]:
+            shutil.copytree(trained_run.fold(1), path / "fold1", dirs_exist_ok=True)
+        return choose(path, left)
 
-    monkeypatch.setattr(folds, "measure_clips", meanwhile)
+    monkeypatch.setattr(folds, "free_fold", meanwhile)
     run = run_with(options, runs=tmp_path / "other")
     for fold in (1, 2, 3):
         files = [each.fold(fold) / "predictions.csv" for each in (run, trained_run)]
