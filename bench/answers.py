@@ -9,9 +9,9 @@ its minutes include the check and the extraction; the second finds the features.
 accuracy is that of the whole procedure: each fold is tested with the set that was
 chosen without it. Folds are those of the dataset, or by recording or speaker. Networks
 are those in models/ below the current folder. Memory is that of the largest process.
-The estimated minutes are those of the first line, then the minutes left after the
-features. The column `mel+mfcc` has the accuracy of ridge on these two features in the
-same folds. The rows are stored in docs/tables/answer_sets.csv.
+The estimated minutes are those of the first line. The column `mel+mfcc` has the
+accuracy of ridge on these two features in the same folds. The rows are stored in
+docs/tables/answer_sets.csv.
 """
 
 import os
@@ -185,7 +185,7 @@ def answer_row(
         "estimate": 100 * choice.estimates[choice.recommended],
         "agreeing folds": choice.agreeing,
         "minutes": round(minutes, 1),
-        "estimated minutes": " then ".join(re.findall(r"about (\d+) minute", text)),
+        "estimated minutes": re.findall(r"roughly (\d+) minute", text)[0],
         "megabytes": usage.ru_maxrss // 1024,
     }
     return row, usage.ru_utime + usage.ru_stime

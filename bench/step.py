@@ -97,19 +97,12 @@ def step(options: StepBenchOptions) -> int:
 
 
 def time_commands(folder: Path, options: StepBenchOptions, device: str) -> None:
-    """Print the seconds of one fold, of all one after another and side by side, and of
-    the predictions of all clips' files.
-    """
+    """Print the seconds of one fold, of all folds, and of predictions of all files."""
     synth = ["DATASET=synth", f"DATA={folder / 'data'}"]
     featurestack("features", *synth, f"FEATURES={' '.join(SHAPES)}")
     train = ["train", *synth, "WEIGHTS=none", f"EPOCHS={options.epochs}"]
-    train += [f"GRID={options.grid}", f"BATCH={options.batch}"]
-    beside = "cuda:0 " * FOLDS if device == "cuda" else "cpu cpu"
-    for way, *words in (
-        ("one fold", f"DEVICE={device}", "FOLDS=1"),
-        (f"{FOLDS} folds", f"DEVICE={device}"),
-        (f"{FOLDS} folds side by side", f"DEVICE={beside.strip()}", "THREADS=1"),
-    ):
+    train += [f"GRID={options.grid}", f"BATCH={options.batch}", f"DEVICE={device}"]
+    for way, *words in (("one fold", "FOLDS=1"), (f"{FOLDS} folds",)):
         runs = f"RUNS={folder / way.replace(' ', '_')}"
         print(f"{way:<40}{featurestack(*train, *words, runs):>8.1f} s", flush=True)
     answers = [f"OUT={folder / 'answers.csv'}", f"REPORTS={folder / 'reports'}"]

@@ -82,7 +82,7 @@ class ComputeOptions(SourceOptions):
     )
     yes: bool = option(
         False,
-        "replace cached features if the sample rate, duration or channel has changed",
+        "replace cached features if the sample rate or duration has changed",
     )
 
 

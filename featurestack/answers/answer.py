@@ -10,14 +10,12 @@ fold (`choice`). The recommended set is chosen from the scores of all folds
 together, so that its own score may be too high.
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from joblib import cpu_count
 
@@ -33,12 +31,10 @@ from featurestack.embeddings.networks import (
     absent_networks,
     choose_networks,
     fetch_absent,
-    network_of,
 )
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals, untrainable
 from featurestack.features_cache.datasets import dataset_name, is_cache
-from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import StoredFeature
 from featurestack.features_cache.index_file import WHOLE, read_check, read_failures
 from featurestack.features_cache.writer import missing
@@ -58,16 +54,7 @@ if TYPE_CHECKING:
     from featurestack.comparison.scores import Estimate
     from featurestack.pipeline.extraction_request import Request
 
-# seconds on a usual core
-EXTRACT = 5e-8  # to compute a feature, per sample
-NETWORK = 0.03  # to run a network, per clip
-FIT = 0.02  # for the smallest fit
-SOLVE = 5e-11  # for a fit, times the cubed number of clips
-MULTIPLY = 3e-11  # for a fit, times numbers per clip and squared number of clips
-CHECK, REPORT = 5.0, 10.0
-SETS_TRIED = 15  # sets that are scored, besides single features
-TRIAL = 400, 256  # clips, and numbers per clip, of a fit that measures the speed
-TRIAL_SECONDS = 0.6  # the seconds of this fit on a usual core
+SECONDS = 0.05  # of one core for a feature of a clip: to compute, to fit, in sets
 
 
 @dataclass(frozen=True)
@@ -78,7 +65,7 @@ class _Question:
     wanted: FeaturesCommand
     asked: "Request | None"  # None for a cache, which is used as it is
     specs: Sequence[StoredFeature]  # the features to rank
-    lacking: list[str]  # features that the cache lacks
+    lacking: bool  # are features of clips to be computed?
     clips: pd.DataFrame
 
     @property
@@ -114,7 +101,7 @@ def ask(options: AnswerOptions) -> _Question:
         refuse(options, cache.name, cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         kept = without_samples(options, stored)
-        return _Question(options, command, None, kept, [], cache.clips)
+        return _Question(options, command, None, kept, False, cache.clips)
     refuse_unknown(options.features)
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.name, dataset.table)
@@ -133,8 +120,7 @@ def ask(options: AnswerOptions) -> _Question:
     told = dataset.field.sentence if dataset.field and unchecked else ""
     notes = [note for note in asked.notes if note != told]
     asked = replace(asked, stored=tuple(kept), features=features, notes=notes)
-    counts = missing(asked).todo.sum(axis=0)
-    lacking = [spec.stored for spec, count in zip(kept, counts) if count]
+    lacking = bool(missing(asked).todo.any())
     specs = [spec for spec in kept if spec.stored not in asked.read]
     return _Question(options, command, asked, specs, lacking, asked.clips)
 
@@ -173,71 +159,10 @@ def without_samples(
     return ranked
 
 
-def slowness() -> float:
-    """How many times longer a fit takes now than on a usual core that is idle."""
-    from featurestack.linear import ridge
-
-    clips, numbers = TRIAL
-    x = np.random.default_rng(0).normal(size=TRIAL).astype(np.float32)
-    seconds = []
-    for _ in range(2):  # the first one also loads libraries
-        begun = time.perf_counter()
-        ridge.fit(x, np.arange(clips) % 10, 10, [numbers], np.arange(clips))
-        seconds.append(time.perf_counter() - begun)
-    return min(seconds) / TRIAL_SECONDS
-
-
-@dataclass
-class TimeLeft:
-    """The remaining steps, each with the seconds that it takes on a usual idle core."""
-
-    steps: dict[str, float]
-    begun: float = field(default_factory=time.perf_counter)
-
-    def minutes(self, slowness: float) -> str:
-        """The time left, such as `3 minutes`, on a core that is `slowness` times
-        slower.
-        """
-        seconds = slowness * sum(self.steps.values())
-        return counted(max(1, round(seconds / 60)), "minute")
-
-    def tell(self, done: str) -> None:
-        """Print how long the other steps will take at the speed of the step `done`."""
-        now = time.perf_counter()
-        slowness = (now - self.begun) / self.steps.pop(done)
-        self.begun = now
-        tell(f"{done} are done: about {self.minutes(slowness)} left")
-
-
-def time_left(question: _Question) -> TimeLeft:
-    """The steps of a question whose sets have not been fitted and that may lack
-    features.
-    """
-    clips = originals(question.clips)
-    number, folds = len(clips), clips["fold"].nunique()
-    specs, lacking = question.specs, question.lacking
-    samples = max(spec.samples for spec in specs)
-    networks = sum(network_of(parse_channel(name)) != "" for name in lacking)
-    extraction = number * (len(lacking) * EXTRACT * samples + networks * NETWORK)
-    width = sum(len(spec.row_axis) * min(2, len(spec.frame_axis)) for spec in specs)
-    trained = number * max(1, folds - 2) / folds
-    fits = folds * (folds + 1) / 2
-    of_set = fits * (FIT + SOLVE * trained**3)
-    of_numbers = fits * MULTIPLY * width * trained**2
-    ranking = len(specs) * of_set + of_numbers
-    trying = SETS_TRIED * of_set + 2 * of_numbers  # sets read features again
-    steps = {"features": CHECK + extraction / cpu_count()} if lacking else {}
-    steps["single features"] = ranking / cpu_count()
-    steps["sets"] = trying / cpu_count() + REPORT
-    return TimeLeft(steps)
-
-
-def tell_time(question: _Question) -> TimeLeft | None:
-    """Print roughly how long the steps will take at the present speed of this machine;
-    None if the question was answered before.
-    """
+def tell_time(question: _Question) -> None:
+    """Print roughly how long it takes, unless the question was answered before."""
     if not question.lacking and (question.folder / "run.json").is_file():
-        return None
+        return
     known = counted(len(question.specs), "feature")
     asked = question.asked if question.options.features == "all" else None
     if asked and "speech" in absent_networks(asked.dataset.sample_rate):
@@ -245,13 +170,13 @@ def tell_time(question: _Question) -> TimeLeft | None:
             " (embedding@model=speech is left out: the extra embeddings is not"
             " installed)"
         )
-    now = slowness()
-    left = time_left(question)
+    clips = len(originals(question.clips))
+    cores = question.options.jobs or cpu_count()
+    minutes = max(1, round(SECONDS * clips * len(question.specs) / cores / 60))
     tell(
-        f"{counted(len(originals(question.clips)), 'clip')}, {known}: about"
-        f" {left.minutes(now)}. Run the same command again to resume."
+        f"{counted(clips, 'clip')}, {known}: roughly {counted(minutes, 'minute')}."
+        " Run the same command again to resume."
     )
-    return left
 
 
 @dataclass(frozen=True)
@@ -322,7 +247,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
     claim_run(question.folder, (), (), FILE)
-    left = tell_time(question)
+    tell_time(question)
     # a process that has waited finds everything done
     lock = question.folder / RECORD_LOCK
     with Lock(lock, waiting="another process is running answer on these sounds"):
@@ -333,12 +258,8 @@ def find_answer(options: AnswerOptions) -> Answer:
             if checked:
                 print(findings_table(findings_in(dataset)[1]))
             extract_features(question.wanted, question.asked)
-        if left and question.lacking:
-            left.tell("features")
         cache = cache_of(options.dataset, options.data, options.name)
         scores = choice.rank(options, cache, question.features)
-        if left:
-            left.tell("single features")
         chosen = choice.choose_sets(scores, option_words(options))
         folds = scores.fits.plan.config.folds
         balanced = scores.fits.metric.balanced

@@ -162,18 +162,6 @@ def jackknife_values(
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     whole = average_precision(target, scores)
     without = _without_each(target, scores, recordings)
-    return attributed(whole, without, sizes)
-
-
-def _without_each(target: Labels, scores: Probabilities, recordings: Ints) -> Floats:
-    """(G, K) average precisions without each recording, NaN without a positive clip."""
-    return _resampled(
-        target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
-    )
-
-
-def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
-    """Values (G,) that sum to the mean of `whole` (K,); `without` (G, K) omits each."""
     scored = ~np.isnan(whole)
     mean = whole[scored].mean()
     reduced = np.nan_to_num(without[:, scored])
@@ -184,37 +172,11 @@ def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     return values + shares * remainder
 
 
-def random_order_values(
-    target: Labels, groups: NDArray[np.generic], folds: Ints
-) -> Floats:
-    """Values (G,) that sum to the mAP of random ranks, like `jackknife_values`."""
-    _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    by_class = [np.bincount(recordings, weights=labels) for labels in target.T]
-    positives = np.stack(by_class, axis=1)  # (G, K)
-    total = positives.sum(axis=0)
-    clips = len(target)
-    whole = random_order_precision(total, clips)
-    without = np.empty(positives.shape)
-    for size in np.unique(sizes).tolist():
-        rows = sizes == size
-        left = total - positives[rows]
-        without[rows] = random_order_precision(left, clips - size)
-    values = attributed(whole, without, sizes)
-    return values * macro(random_rank_precision(target, folds)) / values.sum()
-
-
-def random_order_precision(positives: Floats, clips: int) -> Floats:
-    """Expected average precision of a random order, for each number of positive clips.
-
-    The first positive clip comes early by luck. With R of N clips positive and
-    H = 1 + 1/2 + … + 1/N it is ((R - 1) / (N - 1) (N - H) + H) / N; NaN for R = 0.
-    """
-    places = np.arange(1, clips + 1)
-    harmonic = (1 / places).sum()
-    pairs = (positives - 1) / max(clips - 1, 1)
-    hits = pairs * (clips - harmonic) + harmonic
-    expected = hits / max(clips, 1)
-    return np.where(positives > 0, expected, np.nan)
+def _without_each(target: Labels, scores: Probabilities, recordings: Ints) -> Floats:
+    """(G, K) average precisions without each recording, NaN without a positive clip."""
+    return _resampled(
+        target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
+    )
 
 
 def random_rank_precision(target: Labels, folds: Ints) -> Floats:
@@ -399,10 +361,9 @@ class MeanAveragePrecision(Metric):
         return np.stack([over_clips(values, units) for values in seeds])
 
     def chance(self, predictions: Predictions) -> Floats:
-        """The parts of random ranks within the folds."""
-        units = predictions.units
-        values = random_order_values(predictions.labels, units, predictions.folds[0])
-        return over_clips(values, units)
+        """The score of random ranks within the folds, for every clip."""
+        by_class = random_rank_precision(predictions.labels, predictions.folds[0])
+        return np.full(len(predictions.labels), macro(by_class))
 
     def interval(self, predictions: Predictions) -> Floats:
         return self.precision(predictions)[-1, 1:]

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import re
-import time
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
@@ -21,12 +20,9 @@ import soundfile
 import featurestack as fs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import (
-    TRIAL_SECONDS,
-    TimeLeft,
     ask,
     find_answer,
     make_answer,
-    slowness,
     tell_time,
 )
 from featurestack.cli.parser import options_from
@@ -122,25 +118,16 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     printed = capsys.readouterr()
     assert printed.out.strip().endswith("\n".join(whole_answer.found.lines))
     assert printed.out.count("next:") == 1
-    assert ": about " not in printed.err
+    assert ": roughly " not in printed.err
 
 
-def test_the_speed_of_a_machine_is_measured_after_libraries_are_loaded(monkeypatch):
-    clock = iter([0.0, 30.0, 30.0, 31.2])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    assert slowness() == pytest.approx(1.2 / TRIAL_SECONDS)
-
-
-def test_the_time_that_is_left_follows_from_the_step_that_is_done(capsys):
-    steps = {"features": 10.0, "single features": 20.0, "sets": 40.0}
-    left = TimeLeft(steps, begun=time.perf_counter() - 100)  # ten times as long
-    assert left.minutes(slowness=2) == "2 minutes"
-    left.tell("features")
-    left.begun -= 60  # three times as long
-    left.tell("single features")
+def test_the_time_is_by_clips_features_and_processes(options, monkeypatch, capsys):
+    monkeypatch.setattr("featurestack.answers.answer.SECONDS", 150)
+    tell_time(ask(options(features="rms zcr", jobs=2)))
+    tell_time(ask(options(features="rms zcr", jobs=8)))
     told = capsys.readouterr().err
-    assert "features are done: about 10 minutes left" in told
-    assert "single features are done: about 2 minutes left" in told
+    assert "48 clips, 2 features: roughly 120 minutes. Run" in told
+    assert "48 clips, 2 features: roughly 30 minutes. Run" in told
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(
