@@ -20,7 +20,6 @@ import numpy as np
 import soundfile
 
 import featurestack as fs
-from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.analysis.report_tables import TABLES as REPORT_TABLES
 from featurestack.analysis.report_tables import Table as ReportTable
 from featurestack.analysis.report_warnings import WARNINGS
@@ -32,6 +31,7 @@ from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.comparison.scores import ACCURACY
 from featurestack.features_cache.clip_table import INDEX_COLUMNS
 from featurestack.pipeline import synth
+from featurestack.pipeline.clip_spectra import FeatureMap
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS

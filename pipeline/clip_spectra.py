@@ -6,6 +6,7 @@ Spectra are (rows, frames), as in librosa; callers must not change what they sha
 import functools
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -239,6 +240,31 @@ class Clip:
 # ---- what a caller gives as audio
 
 ClipLike = Clip | Path | str | ArrayLike
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
+    cache records.
+
+    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
+    not time.
+    """
+
+    name: str
+    values: np.ndarray
+    rows: np.ndarray
+    row_unit: str
+    seconds: np.ndarray
+    units: str = ""
+    frame_unit: str = "s"
+
+    def __repr__(self) -> str:
+        rows, frames = self.values.shape
+        return (
+            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
+            f" {self.units or 'no unit'})"
+        )
 
 
 def clip_of(

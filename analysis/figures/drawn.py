@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -392,31 +392,6 @@ GALLERY_COLUMNS = (3, 4, 5)  # the first that leaves no panel alone in the last 
 SHARP = 64  # fewest rows of an image: fewer would blur into each other
 
 
-@dataclass(frozen=True)
-class FeatureMap:
-    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
-    cache records.
-
-    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
-    not time.
-    """
-
-    name: str
-    values: np.ndarray
-    rows: np.ndarray
-    row_unit: str
-    seconds: np.ndarray
-    units: str = ""
-    frame_unit: str = "s"
-
-    def __repr__(self) -> str:
-        rows, frames = self.values.shape
-        return (
-            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
-            f" {self.units or 'no unit'})"
-        )
-
-
 def gallery_columns(panels: int) -> int:
     """
     >>> [gallery_columns(panels) for panels in (1, 2, 4, 6, 10)]
@@ -428,14 +403,14 @@ def gallery_columns(panels: int) -> int:
     return next(even, GALLERY_COLUMNS[0])
 
 
-def gallery_height(features: Sequence[FeatureMap], **_: object) -> float:
+def gallery_height(features: Sequence[Any], **_: object) -> float:
     return 0.5 + 1.35 * -(-len(features) // gallery_columns(len(features)))
 
 
 @figure("All cached features of one clip", gallery_height)
-def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """Draw a panel for each feature: an image with its colour scale, or a line of one
-    row.
+def draw_gallery(ax: Axes, *, features: Sequence[Any], title: str = "") -> Axes:
+    """Draw a panel for each feature, as `fs.compute` returns it: an image with its
+    colour scale, or a line of one row.
     """
     columns = gallery_columns(len(features))
     drawn = panels(ax, len(features), columns, wide=0.7, high=0.75)

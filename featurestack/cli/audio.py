@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from IPython.display import Audio
     from matplotlib.figure import Figure
 
-    from featurestack.analysis.figures.drawn import FeatureMap
-    from featurestack.pipeline.clip_spectra import Clip, ClipLike
+    from featurestack.pipeline.clip_spectra import Clip, ClipLike, FeatureMap
 
 RATE = 44_100  # samples a second, ESC-50's
 DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
@@ -175,9 +174,8 @@ def compute(
     >>> fs.compute(fs.tone(440, seconds=5), "mel", n_mels=64).values.shape
     (64, 431)
     """
-    from featurestack.analysis.figures.drawn import FeatureMap
     from featurestack.features_cache.feature_names import parse_channel
-    from featurestack.pipeline.clip_spectra import clip_of
+    from featurestack.pipeline.clip_spectra import FeatureMap, clip_of
     from featurestack.pipeline.features import resolve_feature
 
     clip = clip_of(clip, sample_rate, file_rate=RATE)

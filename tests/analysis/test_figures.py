@@ -20,8 +20,9 @@ from featurestack.analysis.figures import (
     shortened,
     write_figure,
 )
-from featurestack.analysis.figures.drawn import FeatureMap, without_shared
+from featurestack.analysis.figures.drawn import without_shared
 from featurestack.base.own_files import NO_DATA, OwnFiles
+from featurestack.pipeline.clip_spectra import FeatureMap
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
