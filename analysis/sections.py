@@ -45,8 +45,8 @@ from featurestack.base.registry import Registry, object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress
 from featurestack.comparison.scores import Estimate
-from featurestack.linear.ridge import SURE, share_of_sure
 from featurestack.results.run_folder import FOREIGN_FILE, RunFolder
+from featurestack.ridge import SURE, share_of_sure
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (

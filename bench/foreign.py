@@ -14,10 +14,10 @@ import pandas as pd
 from scipy.special import softmax
 
 from bench.record import bench, record, spent
+from featurestack import ridge
 from featurestack.base.options import option
 from featurestack.base.terminal import progress
 from featurestack.comparison.significance import accuracy_interval
-from featurestack.linear import ridge
 from featurestack.train.fits import Fits, Part, read_features
 from featurestack.train.options import FitOptions
 from featurestack.train.plan import Positions

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from bench.answers import described, write_table
 from bench.record import bench, percentages, record, spent
+from featurestack import ridge
 from featurestack.answers.choice import fits_that_choose
 from featurestack.base.options import Options, option
 from featurestack.embeddings.embedding import STATISTICS
 from featurestack.embeddings.networks import KNOWN, front_end_of, in_package
-from featurestack.linear import ridge
 from featurestack.train.fits import Fits, Part, read_features, tested_by
 from featurestack.train.options import FitOptions
 

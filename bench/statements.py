@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from bench.record import bench, record, spent
 from bench.worlds import FITS, World, models_of, of_drawings
 from bench.worlds import draw as draw_world
+from featurestack import ridge
 from featurestack.analysis.findings import findings
 from featurestack.analysis.run_arrays import Run, load_runs
 from featurestack.answers import AnswerOptions
@@ -64,7 +65,6 @@ from featurestack.extras.recordings.detections import candidates, merge_windows
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import SEPARATOR
-from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.run_folder import find
 from featurestack.results.training_options import STRENGTH

@@ -27,6 +27,7 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack import ridge
 from featurestack.base.errors import RequestError
 from featurestack.base.files import replace_file
 from featurestack.base.json_content import digest
@@ -39,7 +40,6 @@ from featurestack.comparison.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.linear import ridge
 from featurestack.results.run_folder import fits_file
 from featurestack.results.splits import Split, fold_split
 from featurestack.train.fold_data import chunked, read_usable

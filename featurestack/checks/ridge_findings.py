@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack import ridge
 from featurestack.base.errors import RequestError, see
 from featurestack.base.quantities import percent, plural
 from featurestack.base.terminal import progress
@@ -34,7 +35,6 @@ from featurestack.features_cache.clip_table import (
 )
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.row_statistics import over_time
-from featurestack.linear import ridge
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import Dataset

@@ -30,7 +30,6 @@ from featurestack.base.quantities import counted, listed, size
 from featurestack.base.shell import make_command
 from featurestack.comparison.metrics import Floats
 from featurestack.features_cache.identity import Identity
-from featurestack.linear.ridge import share_of_sure
 from featurestack.predict.options import BundleOptions
 from featurestack.results.calibration import scaled
 from featurestack.results.config import Compute, RunConfig, content_of
@@ -38,6 +37,7 @@ from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.tasks import TASKS
+from featurestack.ridge import share_of_sure
 from featurestack.train.checkpoint import (
     Checkpoint,
     as_bytes,

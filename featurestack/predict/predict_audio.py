@@ -43,7 +43,6 @@ from featurestack.features_cache.identity import (
     hashes_of,
     of_files,
 )
-from featurestack.linear.ridge import SURE
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Info, Samples, Span
 from featurestack.pipeline.datasets.load import Dataset, load
@@ -59,6 +58,7 @@ from featurestack.results.dataset_folders import (
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
+from featurestack.ridge import SURE
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack import ridge
 from featurestack.base.files import UNFINISHED
 from featurestack.checks.ridge_findings import answers_left_out
-from featurestack.linear import ridge
 from featurestack.pipeline import synth
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.synth import write_dataset

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from featurestack import ridge
 from featurestack.base.terminal import tell_once
 from featurestack.comparison.metrics import Floats
-from featurestack.linear import ridge
-from featurestack.linear.ridge import ABSENT, means_and_deviations
 from featurestack.results.training_options import STRENGTH
+from featurestack.ridge import ABSENT, means_and_deviations
 from featurestack.train.network_input import Plane, Planes
 
 BANDS = 32  # number of groups of rows that are averaged for modulation spectra

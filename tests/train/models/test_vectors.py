@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featurestack import ridge
 from featurestack.base.terminal import tell_once
-from featurestack.linear import ridge
 from featurestack.train.models import vectors
 from featurestack.train.models.vectors import (
     BANDS,

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.linear import ridge
+from featurestack import ridge
 
 RNG = np.random.default_rng(0)
 CLIPS, BLOCKS = 60, [2, 3]

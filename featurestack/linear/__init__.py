@@ -1,1 +1,0 @@
-"""Ridge regression in closed form. No torch."""
