@@ -470,7 +470,7 @@ class Cache(IndexSettings):
             if variants := self._of_other_frames(parse_channel(name)):
                 raise RequestError(
                     f"the cache {self.folder} has {' and '.join(variants)}: give the"
-                    f" name of one, as in FEATURES={variants[-1]}"
+                    f" name of one, such as {variants[-1]}"
                 )
         names = " ".join(lacking)
         hint = ""

@@ -111,8 +111,7 @@ def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ..
     ]
     if not sets:
         raise RequestError(
-            "no features given: expected a list such as FEATURES='mel mfcc mel+chroma',"
-            " or all"
+            "no features given: expected a list such as 'mel mfcc mel+chroma', or all"
         )
     return list(dict.fromkeys(sets))
 

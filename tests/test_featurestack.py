@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import os
+import pickle
 import re
 from dataclasses import MISSING
 from functools import partial
@@ -14,9 +15,10 @@ import pytest
 
 import featurestack as fs
 from featurestack.base import HOME
-from featurestack.base.errors import see
-from featurestack.base.options import fields
+from featurestack.base.errors import DamagedFile, see
+from featurestack.base.options import DatasetOptions, fields, reword
 from featurestack.base.shell import program
+from featurestack.cli.commands import run
 from featurestack.cli.parser import parse
 from featurestack.cli.words import COMMANDS, options_of
 from featurestack.features_cache import external
@@ -94,11 +96,11 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == parse(RunOptions, given)
-    with refused("EPOCHS=many: expected auto or a whole number"):
+    with refused('^epochs="many": expected auto or a whole number'):
         fs.fit(epochs="many")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
-    with refused("PAPER=maybe: expected 1 or 0"):
+    with refused('^paper="maybe": expected 1 or 0'):
         fs.report("synth", paper="maybe")
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         fs.fit(dataset="synth", epoch=3)
@@ -228,6 +230,25 @@ def test_clips_says_once_what_may_be_source_recordings(tmp_path, capsys):
         assert capsys.readouterr().err.count("source recordings, add GROUP=") == said
 
 
+def test_a_command_that_calls_a_function_speaks_of_what_was_typed():
+    def typed(options: DatasetOptions) -> None:
+        fs.fit(options.dataset)
+
+    with refused("give it as FEATURES=mel.mfcc$"):
+        run(typed, DatasetOptions, ["DATASET=mel+mfcc"])
+    with refused('give it as features="mel.mfcc"$'):
+        fs.fit("mel+mfcc")
+
+
+def test_every_part_of_a_refusal_names_keywords_also_in_another_process():
+    error = DamagedFile(
+        "index.h5 is no HDF5", "move it, or give another NAME= or DATA="
+    )
+    reword(error, fields(DatasetOptions))
+    for own in (error, pickle.loads(pickle.dumps(error))):
+        assert str(own).endswith(": move it, or give another name= or data=")
+
+
 # The console command
 
 
@@ -289,7 +310,7 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     remedy = re.escape(f"run make features DATASET={table} FEATURES=zcr DATA=")
     with pytest.raises(fs.RequestError, match=f"lacks zcr.*{remedy}"):
         fs.fit(features="zcr", **sounds)
-    with pytest.raises(fs.RequestError, match=r"^FOLDS=9: expected some of"):
+    with pytest.raises(fs.RequestError, match=r"^folds=9: expected some of"):
         fs.fit(features="rms", model="linear", folds=9, **sounds)
 
 

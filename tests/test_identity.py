@@ -45,7 +45,7 @@ def test_another_place_of_the_same_name_is_refused(two_sites, word):
 
 
 def test_a_function_refuses_another_place_of_the_same_name(two_sites):
-    refusal = refused("siteA/audio, and .*siteB/audio has .* NAME=audio2")
+    refusal = refused('siteA/audio, and .*siteB/audio has .* name="audio2"')
     with inside(two_sites), refusal:
         fs.cache("siteB/audio")
 
@@ -182,7 +182,7 @@ def test_a_command_without_a_dataset_refuses_one(word, name):
 def test_a_function_compares_what_the_dataset_remembers(remembering, keyword):
     with inside(remembering):
         fs.report("clips.csv", quiet=True, **{keyword.lower(): SAME[keyword]})
-        with refused(f"{keyword}= belongs to features"):
+        with refused(f"^{keyword.lower()}= belongs to features"):
             fs.report("clips.csv", quiet=True, **{keyword.lower(): OTHER[keyword]})
 
 

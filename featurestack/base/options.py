@@ -6,6 +6,7 @@ line. Each field has its default, its meaning and its bounds.
 """
 
 import dataclasses
+import json
 import numbers
 import os
 import re
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from featurestack.base import DATA
-from featurestack.base.errors import RequestError
+from featurestack.base import DATA, NAME
+from featurestack.base.errors import Error, RequestError
 from featurestack.base.extras import ABSENT
 from featurestack.base.shell import next_line
 
@@ -30,6 +31,11 @@ SEED = {"least": 0, "most": 2**32 - 1}
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 DURATION = {"least": 0.001, "most": 3600}  # s, of a clip
 THREADS = {"least": 1, "most": 1024}
+# In a message: the value of NAME=value, in quotes or up to a blank or the sentence's
+# punctuation; a whole command, as it is typed.
+VALUE = r"""(?:'[^']*'|"[^"]*"|(?![,;:.)]+(?:\s|$))[^\s'"])*"""
+COMMAND = rf"\b(?:make|{NAME}) \w+(?: [A-Z][A-Z0-9_]*={VALUE})*"
+PLAIN = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|None")  # of an option of numbers
 VALIDATION_SHARE = 0.15  # the part of the training groups that VAL=group sets aside
 
 Auto = Literal["auto"]  # a default that is decided by the case
@@ -219,3 +225,56 @@ def text_of(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return str(value)
+
+
+# ---- messages in Python
+
+
+def in_keywords(
+    message: str,
+    known: "Mapping[str, dataclasses.Field[Any]]",
+    given: Iterable[object] = (),
+) -> str:
+    """A message with the `known` options as keywords of a function, and commands as
+    they are; values that were `given` may hold blanks.
+
+    >>> known = fields(DatasetOptions)
+    >>> in_keywords("give DATASET='my sounds' or NAME=: make data DATASET=birds", known)
+    'give dataset="my sounds" or name=: make data DATASET=birds'
+    """
+    blank = [re.escape(text) for text in map(text_of, given) if " " in text]
+    values = "|".join([*blank, VALUE])
+
+    def keyword(found: "re.Match[str]") -> str:
+        name = (found[1] or "").lower()
+        if name not in known:
+            return found[0]
+        return f"{name}={literal(known[name], found[2])}"
+
+    return re.sub(rf"{COMMAND}|\b([A-Z][A-Z0-9_]*)=({values})", keyword, message)
+
+
+def literal(field: "dataclasses.Field[Any]", typed: str) -> str:
+    """The value of NAME=value as Python writes it: 3, [1, 3], True or "text"."""
+    text = " ".join(shlex.split(typed)) if typed.startswith(("'", '"')) else typed
+    kind, words = kind_of(field)[0], text.split()
+    if kind is bool and text in ("0", "1"):
+        return str(text == "1")
+    if kind in (int, float) and words and all(map(PLAIN.fullmatch, words)):
+        return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
+    return typed and json.dumps(text, ensure_ascii=False)
+
+
+def reword(
+    error: Error,
+    known: "Mapping[str, dataclasses.Field[Any]]",
+    given: Iterable[object] = (),
+) -> None:
+    """Let an error that reaches Python speak `in_keywords`."""
+
+    def reworded(part: Any) -> Any:
+        return in_keywords(part, known, given) if isinstance(part, str) else part
+
+    error.args = (*map(reworded, error.args),)
+    for name, part in vars(error).items():
+        setattr(error, name, reworded(part))

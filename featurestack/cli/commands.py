@@ -17,6 +17,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -30,7 +31,7 @@ from featurestack.base.errors import (
     nearest,
     reason_of,
 )
-from featurestack.base.options import SURROGATE, Options, fields, own_options
+from featurestack.base.options import SURROGATE, Options, fields, own_options, reword
 from featurestack.base.registry import load_given
 from featurestack.base.terminal import (
     Printable,
@@ -40,13 +41,15 @@ from featurestack.base.terminal import (
     tell_warnings,
 )
 from featurestack.cli.parser import REMEMBERED, names_in, parse, require_remembered
-from featurestack.cli.words import function_of, help_on, options_of
+from featurestack.cli.words import every_options, function_of, help_on, options_of
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/protocol.md). OpenMP reads
 # the number when torch is loaded.
 SPINCOUNT = "3000"
 HELP = ("-h", "--help")
+# whether the options were typed, not given to a function of `fs`
+TYPED = ContextVar("TYPED", default=False)
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 
 
@@ -110,7 +113,11 @@ def run(
             f"ignored: {', '.join(sorted(exported))} of the environment; variables"
             " count only on the command line"
         )
-    result = function(parse(options, words))
+    typed = TYPED.set(True)
+    try:
+        result = function(parse(options, words))
+    finally:
+        TYPED.reset(typed)
     return result if type(result) is int else 0  # a bool is no status
 
 
@@ -203,7 +210,8 @@ QUIET = "print nothing; warnings stay"
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Decorator: an unknown keyword gets the nearest, a run or a cache stands for its
-    path, `quiet` is silent, and an error that nobody foresaw is one sentence.
+    path, `quiet` is silent, an error names keywords, and one that nobody foresaw is
+    one sentence.
     """
     signature = inspect.signature(function)
     known = signature.parameters
@@ -226,7 +234,14 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                     values.apply_defaults()
                     require_remembered(others, values.arguments)
                 return function(*positional, **named)
-        except (Error, OSError, MemoryError, Warning):
+        except Error as error:
+            if not TYPED.get():
+                every = every_options().values()
+                options = {name: own for each in every for name, own in each.items()}
+                values = signature.bind(*positional, **named).arguments
+                reword(error, options, [values[n] for n in values.keys() & options])
+            raise
+        except (OSError, MemoryError, Warning):
             raise
         except (KeyboardInterrupt, SystemExit):  # also of a signal that ends the caller
             raise

@@ -178,9 +178,10 @@ def predict_audio(
     )
 
     model = trained if isinstance(trained, Model) else Model(trained)
+    each: Any = [files] if is_one(files) else files
     named: dict[str, Path] = {}
     with TemporaryDirectory() as folder:  # a clip is predicted as its file would be
-        for place, file in enumerate([files] if is_one(files) else files):
+        for place, file in enumerate(each):
             if isinstance(file, str | Path):
                 paths = find_recordings(Path(file), str(file)).values()
                 named |= {str(path): path for path in paths}

@@ -16,7 +16,8 @@ from featurestack.base import DATA
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell_once
 from featurestack.cli.audio import RATE, compute
-from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.cli.notebook import cache as opened
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import is_time, summaries
 from featurestack.features_cache.source_changes import audio_state
@@ -111,7 +112,7 @@ class Features(TransformerMixin, BaseEstimator):
     def _opened(self) -> Cache | None:
         if self.cache is None or isinstance(self.cache, Cache):
             return self.cache
-        return cache_of(str(self.cache), DATA)
+        return opened(str(self.cache), DATA)
 
     def _channels(self, cache: Cache | None) -> list[Channel]:
         names = [self.features] if isinstance(self.features, str) else self.features

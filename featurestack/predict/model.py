@@ -22,7 +22,7 @@ from featurestack.base import DATA, registry
 from featurestack.base.errors import RequestError, needed
 from featurestack.base.extras import MODELS
 from featurestack.base.files import is_file
-from featurestack.base.options import Auto
+from featurestack.base.options import Auto, fields, reword
 from featurestack.base.quantities import counted
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
@@ -120,14 +120,18 @@ class Model:
         data: Path | str = DATA,
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
-        limits = TrainedOptions(reject=reject, gate=gate)
         self.how: dict[str, Any] = {"device": device, "reject": reject, "gate": gate}
         run: Path | str | RunFolder = trained
-        if not isinstance(trained, RunFolder):
-            run = os.fspath(trained)
-            if not is_file(run):
-                of_dataset = named_dataset(dataset, Path(data))
-                run = select_one(folder, str(run), *of_dataset, data=data)
+        try:
+            limits = TrainedOptions(reject=reject, gate=gate)
+            if not isinstance(trained, RunFolder):
+                run = os.fspath(trained)
+                if not is_file(run):
+                    of_dataset = named_dataset(dataset, Path(data))
+                    run = select_one(folder, str(run), *of_dataset, data=data)
+        except RequestError as error:
+            reword(error, fields(TrainedOptions), [run])
+            raise
         self.networks, self.run = networks_of(run, device)
         self.trained = self.run or Path(str(run)).resolve()
         self.config = self.networks.config
@@ -135,7 +139,8 @@ class Model:
         self.classes = self.networks.classes
         if reject and self.task.multilabel:
             raise RequestError(
-                "REJECT= withholds one class; with several labels, each has a threshold"
+                "the model predicts several labels, each above its own threshold:"
+                " leave out the limit of one class, reject"
             )
         self.least_probability = limits.reject
         self.least_level = -np.inf if limits.gate is None else limits.gate

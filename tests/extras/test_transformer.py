@@ -297,5 +297,5 @@ def test_another_place_of_a_caches_name_is_refused(tmp_path, monkeypatch):
         write_clips(tmp_path / site / "audio", "ant", "bee")
     monkeypatch.chdir(tmp_path)
     fs.extract("siteA/audio", "mel", jobs=1, quiet=True)
-    with refused("siteA/audio, and .*siteB/audio has .* NAME=audio2"):
+    with refused('siteA/audio, and .*siteB/audio has .* name="audio2"'):
         fs.Features("mel", cache="siteB/audio").fit([fs.tone(440)])

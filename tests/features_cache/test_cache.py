@@ -121,7 +121,7 @@ def test_of_several_variants_of_other_frames_one_is_to_be_named(cache, file):
     shutil.copy(file.path, cache.folder / "mel@frame=23.h5")
     assert "mel" in cache
     shutil.copy(file.path, cache.folder / "mel@frame=64.h5")
-    both = "has mel@frame=23 and mel@frame=64: .* as in FEATURES=mel@frame=64$"
+    both = "has mel@frame=23 and mel@frame=64: .* such as mel@frame=64$"
     for asked in ("mel", "mine+mel chroma"):
         with refused(both):
             cache.named(asked)

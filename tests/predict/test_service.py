@@ -191,11 +191,11 @@ def test_a_service_withholds_what_predict_withholds(model, sounds_run):
         assert answer.predicted == many.predicted == predicted
         assert len(answer.probabilities) == 3
     for limits, message in (
-        ({"reject": 7}, "REJECT=7: expected at most 1"),
-        ({"gate": 3}, "GATE=3: expected at most 0"),
-        ({"gate": "-50"}, "GATE=-50: expected a number, not '-50'"),
-        ({"reject": "0.7"}, "REJECT=0.7: expected a number, not '0.7'"),
-        ({"reject": None}, "REJECT=None: expected a number, not None"),
+        ({"reject": 7}, "reject=7: expected at most 1"),
+        ({"gate": 3}, "gate=3: expected at most 0"),
+        ({"gate": "-50"}, "gate=-50: expected a number, not '-50'"),
+        ({"reject": "0.7"}, "reject=0.7: expected a number, not '0.7'"),
+        ({"reject": None}, "reject=None: expected a number, not None"),
     ):
         with pytest.raises(RequestError, match=message):
             fs.Model(sounds_run, **limits)

@@ -118,5 +118,5 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, tags_run):
         run_with(options, task="classes")
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         run_with(options, select="val_accuracy", val="group")
-    with refused("REJECT= withholds one class"):
+    with refused("several labels, .*: leave out the limit of one class, reject"):
         Model(tags_run, reject=0.5)

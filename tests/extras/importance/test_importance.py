@@ -351,5 +351,5 @@ def test_the_functions_take_a_cache_and_refuse_a_set_as_the_dataset(birds):
     with inside(birds):
         cache = fs.cache("birds")
         assert "rms" in fs.curve(cache, "rms", quiet=True)["features"].to_list()
-        with refused("'rms zcr' is a feature set: give it as FEATURES='rms zcr'"):
+        with refused("'rms zcr' is a feature set: give it as features=\"rms zcr\""):
             fs.importance("rms zcr", "birds")
