@@ -203,7 +203,7 @@ def test_functions_take_what_another_returned(cache_and_run, tmp_path):
     again = fs.fit(cache, "rms+zcr", model="linear", **folders)
     assert fs.run(again) == again and fs.curves(again) and fs.confusion(again.path)
     assert fs.cache(cache).folder == cache.folder
-    report = fs.report("sounds", reports=tmp_path, **folders)
+    report = fs.report("little", reports=tmp_path, **folders)
     assert report.page.exists()
     with pytest.raises(TypeError, match="takes from 0 to 2 positional arguments"):
         fs.fit("sounds", "rms", "ridge")

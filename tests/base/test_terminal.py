@@ -15,8 +15,9 @@ from featurestack.base import terminal
 from featurestack.base.quantities import points
 from featurestack.base.terminal import text_table
 from tests.golden.commands import ROOT, done
-from tests.pipeline.datasets.folders import class_folders, write
+from tests.pipeline.datasets.folders import write
 from tests.processes import forked, python
+from tests.train.sounds import write_dataset
 
 
 def test_short_work_shows_nothing(capsys):
@@ -119,8 +120,8 @@ sys.stdout = sys.stderr = None
 try:
     import featurestack as fs
     from featurestack.base import terminal
-    fs.extract("clips", "rms", jobs=1)
-    fs.fit(dataset="clips", features="rms", model="linear")
+    fs.extract("clips/little.csv", "rms", jobs=1)
+    fs.fit(dataset="clips/little.csv", features="rms", model="linear")
     terminal.QUIET_SECONDS = 0
     list(terminal.progress("abc", label="clips", unit="clips"))
     os.mkdir("gone")
@@ -133,7 +134,7 @@ except Exception as last:
 
 
 def test_without_an_output_and_without_a_folder(tmp_path):
-    class_folders(tmp_path / "clips", each=3)
+    write_dataset(tmp_path / "clips")
     ended = forked("-c", WITHOUT_OUTPUT, cwd=tmp_path)
     assert ended.stderr.startswith("RequestError: the current folder was removed")
     # in a shell, whose output may be closed

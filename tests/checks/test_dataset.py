@@ -210,7 +210,7 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
         severe = [found for found in stored if found["severity"] != "note"]
         assert [found["kind"] for found in severe] == kinds
         shown = capsys.readouterr().out
-        assert shown.startswith("mine: 8 clips, 2 classes, 2 folds")
+        assert shown.startswith("mine: 8 clips of 8 groups, 2 classes, 2 folds")
         for found in stored:
             assert found["what"] in shown and found["remedy"] in shown
 

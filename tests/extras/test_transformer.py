@@ -108,15 +108,22 @@ def test_features_of_a_file_that_changed_are_computed_anew(tmp_path):
 
 
 EDITED = """
+import importlib, pathlib, sys
 import featurestack as fs
-import numpy as np
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, "")
 
 def define(value):
-    def zc(clip): return np.full((1, 1), value)
-    def zc_of_other_code(clip): return np.full((1, 1), value + 0)
-    edited = zc_of_other_code if value > 1 else zc
-    edited.__name__ = "zc"
-    fs.feature("", frames=None)(edited)
+    lines = [
+        "import featurestack as fs",
+        "import numpy as np",
+        "@fs.feature('', frames=None)",
+        f"def zc(clip): return np.full((1, 1), {value})",
+    ]
+    pathlib.Path("mine.py").write_text(chr(10).join(lines))
+    sys.modules.pop("mine", None)
+    importlib.import_module("mine")
 
 places = dict(data="data", quiet=True)
 define(1)

@@ -170,13 +170,13 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     file = run_copy.fold(1) / "last.pt"
     started = change(options, weights=str(file), epochs=1, tag="started")
     for folds in ((), (2,), (1, 3)):
-        with refused(r"clips that fold [23] tests: give weights .*FOLDS=1"):
+        with refused(r"sounds that fold [23] tests: give weights .*FOLDS="):
             run_with(started, folds=folds)
     damaged = file.with_name("damaged.pt")
     damaged.write_bytes(file.read_bytes()[:1000])
     with refused("holds no weights that can be read safely"):
         run_with(started, weights=str(damaged))
-    with refused("clips that fold 2 tests"):
+    with refused("sounds that fold 2 tests"):
         run_with(started, name="renamed")  # the same clips under another name
     moved = tmp_path / "moved.pt"
     moved.write_bytes(file.read_bytes())
@@ -186,12 +186,13 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     turned = fill(
         tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1)
     )
-    with refused(r"clips that fold 1 tests: give weights from other clips"):
+    with refused(r"sounds that fold 1 tests: give weights from other clips"):
         run_with(started, dataset=str(turned))
     assert run_folder.find(options.runs) == [run_copy]
     assert run_with(started, folds=(1,)).finished == [1]
     # the weights have seen none of these clips
-    other = fill(tmp_path / "other" / "features", table.assign(group=""))
+    others = table.assign(group="", clip_id="other " + table["clip_id"])
+    other = fill(tmp_path / "other" / "features", others)
     assert run_with(started, dataset=str(other), folds=(2,)).finished == [2]
 
 
