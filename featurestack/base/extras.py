@@ -120,11 +120,11 @@ EXTRAS = {
         },
         needs="alterations",
     ),
-    "predictions": Extra(
+    "compare": Extra(
         words={
             "compare": Command(
-                "featurestack.extras.predictions.compare:compare_tables",
-                "featurestack.extras.predictions:CompareOptions",
+                "featurestack.extras.compare.tables:compare_tables",
+                "featurestack.extras.compare:CompareOptions",
                 "Compare tables of predictions, of any program, and runs.",
             )
         }

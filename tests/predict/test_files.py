@@ -119,7 +119,7 @@ def test_new_clips_of_known_classes_are_scored(
     assert (found[sounds_run.classes].idxmax(axis=1) == found["label"]).all()
     assert found["fold"].tolist() == [1] * 4  # one model predicts all of them
     tables = (Path(file.removeprefix("predictions: ")),)
-    compare = pytest.importorskip("featurestack.extras.predictions.compare")
+    compare = pytest.importorskip("featurestack.extras.compare.tables")
     compare.compare_tables(compare.CompareOptions(tables=tables))
     assert "of 4 clips" in capsys.readouterr().out
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.extras.predictions import CompareOptions
-from featurestack.extras.predictions.compare import compare_tables
+from featurestack.extras.compare import CompareOptions
+from featurestack.extras.compare.tables import compare_tables
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.processes import python

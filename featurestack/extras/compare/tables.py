@@ -17,7 +17,7 @@ from featurestack.base.table_files import cell_number, read_table
 from featurestack.base.terminal import tell
 from featurestack.comparison.compare import compare, same_parts, table_of_run
 from featurestack.comparison.metrics import are_probabilities
-from featurestack.extras.predictions import CompareOptions
+from featurestack.extras.compare import CompareOptions
 from featurestack.features_cache.clip_table import SEPARATOR, label_indicator
 from featurestack.results.run_names import select
 
