@@ -238,8 +238,8 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             if not TYPED.get():
                 every = every_options().values()
                 options = {name: own for each in every for name, own in each.items()}
-                values = signature.bind(*positional, **named).arguments
-                reword(error, options, [values[n] for n in values.keys() & options])
+                taken = signature.bind(*positional, **named).arguments
+                reword(error, options, [taken[n] for n in taken.keys() & options])
             raise
         except (OSError, MemoryError, Warning):
             raise
