@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeVar
 
@@ -76,6 +77,25 @@ def listed(names: Sequence[str]) -> str:
     """`mel, mfcc, cqt and 3 more`; all if only one would be left out."""
     many = len(names) > NAMED + 1
     return enumerated([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
+
+
+def spelt_alike(names: Iterable[str]) -> list[list[str]]:
+    """The names, quoted, that differ only in case, blanks or the form of Unicode, those
+    that are alike together.
+
+    >>> spelt_alike(["Ant", "bee", "ant "])
+    [["'Ant'", "'ant '"]]
+    """
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(plain, []).append(name)
+    several = [each for each in alike.values() if len(each) > 1]
+    composed = lambda name: unicodedata.normalize("NFC", name)  # noqa: E731
+    return [
+        [*map(repr if len({*map(composed, each)}) == len(each) else ascii, each)]
+        for each in several
+    ]
 
 
 def is_or_are(number: float) -> str:

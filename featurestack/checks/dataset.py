@@ -5,13 +5,13 @@ exit status 1; the user judges all other findings. check.json in the cache keeps
 findings for the report.
 """
 
-import unicodedata
 from dataclasses import asdict, replace
 
 import pandas as pd
 
 from featurestack.base import NAMED
 from featurestack.base.errors import NOT_WRITABLE, RequestError
+from featurestack.base.quantities import spelt_alike
 from featurestack.base.terminal import tell
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.clips import (
@@ -88,11 +88,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
 
 def same_classes(table: pd.DataFrame) -> Finding:
     """Classes whose names differ only in case, blanks or Unicode."""
-    alike: dict[str, list[str]] = {}
-    for name in classes_in(table):
-        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
-        alike.setdefault(plain, []).append(name)
-    same = [" = ".join(map(ascii, each)) for each in alike.values() if len(each) > 1]
+    same = [" = ".join(names) for names in spelt_alike(classes_in(table))]
     what = "names of classes differ only in case, spaces or the form of Unicode"
     remedy = "give them one name if they are one class"
     return Finding("same_classes", WARNING, what, same, remedy, "name")

@@ -20,7 +20,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError, nearest
-from featurestack.base.quantities import counted, is_or_are, percent, plural, points
+from featurestack.base.quantities import (
+    counted,
+    enumerated,
+    is_or_are,
+    percent,
+    plural,
+    points,
+    spelt_alike,
+)
 from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
 from featurestack.comparison.metrics import (
@@ -294,11 +302,8 @@ def remarks_on_groups(groups: Any, folds: Any) -> list[str]:
             f"{divided} of {counted(len(of_group), 'group')} {is_or_are(divided)} in"
             " several folds: source recordings that test a model may have trained it"
         )
-    plain: dict[str, str] = {}
-    for name in map(str, of_group.index):
-        other = plain.setdefault(name.strip().casefold(), name)
-        if other != name:
-            remarks.append(f"{other!r} and {name!r} are two groups")
+    for names in spelt_alike(map(str, of_group.index)):
+        remarks.append(f"{enumerated(names)} are different groups")
     return remarks
 
 

@@ -23,7 +23,7 @@ from featurestack.base.options import no_effect, part_of
 from featurestack.base.own_files import NO_DATA, OwnFiles, Taken, own_file
 from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.registry import object_at
-from featurestack.base.table_files import as_csv
+from featurestack.base.table_files import as_csv, csv_text
 from featurestack.base.terminal import progress, tell, text_table, warn
 from featurestack.comparison.metrics import (
     indicator,
@@ -319,7 +319,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     columns = {"clip_id": "clip", "target": "label", "group": "group"}
     of_clips = clips[[*columns]].rename(columns=columns).assign(fold=1)
     written = pd.concat([of_clips, answers[run.classes]], axis=1)
-    record.write({file.name: as_csv(written)})
+    record.write({file.name: csv_text(written)})  # which compare reads
     for remark in remarks:
         tell(remark)
     metric = predictions.metric

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.files import hash_of
-from featurestack.base.quantities import counted
+from featurestack.base.quantities import counted, enumerated, spelt_alike
 from featurestack.base.table_files import csv_text, read_table
 from featurestack.features_cache.clip_table import (
     KNOWN_COLUMNS,
@@ -222,11 +222,8 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             f" {table['group'].iloc[0]!r}, so no class is both trained and tested: give"
             " a column or a pattern that differs between source recordings"
         )
-    by_plain = {name.strip().casefold(): name for name in table["group"]}
-    for name in table["group"].unique():
-        other = by_plain[name.strip().casefold()]
-        if other != name:
-            notes.append(f"GROUP={group}: {name!r} and {other!r} are two groups")
+    for names in spelt_alike(table["group"]):
+        notes.append(f"GROUP={group}: {enumerated(names)} are different groups")
     return table, notes
 
 

@@ -20,7 +20,14 @@ from featurestack.base.extras import OPTIONS
 from featurestack.base.files import content_hash, require_readable, without_dots
 from featurestack.base.options import DatasetOptions, fields, option_words
 from featurestack.base.own_files import OwnFiles
-from featurestack.base.quantities import counted, first_names, is_or_are, listed
+from featurestack.base.quantities import (
+    counted,
+    enumerated,
+    first_names,
+    is_or_are,
+    listed,
+    spelt_alike,
+)
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, next_line, quoted
 from featurestack.base.table_files import SPREADSHEETS, TEXT_TABLES
@@ -147,6 +154,8 @@ def load(options: SourceOptions) -> Dataset:
     if reason := too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
     notes = [*listing.notes, *remembered]
+    for names in spelt_alike(classes_in(listed)):
+        notes.append(f"{enumerated(names)} are different classes")
 
     def write(text: str) -> None:
         ours = Identity(place)

@@ -156,7 +156,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
     text = text.replace("dog,0", "dog,Oak").replace("rain,0", "rain,oak")
     listed = csv(tmp_path / "mine" / "trees.csv", text)
     notes = dataset(listed, tmp_path, group="part").notes
-    assert "GROUP=part: 'Oak' and 'oak' are two groups" in notes
+    assert "GROUP=part: 'Oak' and 'oak' are different groups" in notes
 
 
 @cases("group", "reason")

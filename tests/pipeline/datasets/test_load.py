@@ -259,3 +259,20 @@ def test_faults_are_all_named_or_counted(tmp_path, capsys):
         assert f"{broken} faults" in told
         assert told.count("not audio") == broken - left
         assert ("and 2 more" in told) == bool(left)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["Ant", "ant"], "'Ant' and 'ant'"),
+        (["ant", "ant b", "antb"], "'ant b' and 'antb'"),
+        (["caf\u00e9", "cafe\u0301"], r"'cafe\u0301' and 'caf\xe9'"),
+    ],
+)
+def test_classes_that_look_the_same_are_named(tmp_path, names, said):
+    rows = [f"{number}.wav,{names[number % len(names)]}" for number in range(6)]
+    for number in range(6):
+        write(tmp_path / f"{number}.wav")
+    listed = csv(tmp_path / "list.csv", "\n".join(["filename,label", *rows]) + "\n")
+    notes = dataset(listed, tmp_path).notes
+    assert any(note.startswith(f"{said} are different classes") for note in notes)
