@@ -13,7 +13,7 @@ from pathlib import Path
 
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
-from featurestack.base.files import hash_of
+from featurestack.base.files import exists, hash_of
 from featurestack.base.own_files import RECORD, OwnFiles, Taken
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.features_cache.datasets import unknown_dataset
@@ -35,7 +35,7 @@ def named_dataset(
         return called, cache.identity
     if dataset in NAMED:
         return called, Identity(dataset)
-    if dataset and Path(dataset).exists():
+    if dataset and exists(dataset):
         return called, of_place(dataset)
     if Path(dataset).name != dataset:
         raise unknown_dataset(dataset, data)

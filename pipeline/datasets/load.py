@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from featurestack.base import NAMED, SYNTHETIC
 from featurestack.base.errors import DamagedFile, RequestError, see
 from featurestack.base.extras import OPTIONS
-from featurestack.base.files import content_hash, require_readable, without_dots
+from featurestack.base.files import content_hash, exists, require_readable, without_dots
 from featurestack.base.options import DatasetOptions, fields, option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import (
@@ -200,7 +200,7 @@ def located(options: SourceOptions) -> SourceOptions:
     cache.
     """
     word, data = options.dataset, options.data
-    if word in NAMED or Path(word).exists() or word not in cached_in(data):
+    if word in NAMED or exists(word) or word not in cached_in(data):
         return options
     cache = Cache(data / word / "features")
     sounds, name = cache.sounds
