@@ -21,7 +21,6 @@ from featurestack.base.shell import make_command
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.index_file import read_check
-from featurestack.results.dataset_folders import claim
 from featurestack.results.same_run import of_today
 
 # the place of a report's runs
@@ -48,8 +47,6 @@ def build_report(job: ReportJob) -> Report:
         )
     own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
     own.require(PAGE, "REPORTS= or NAME=")
-    if job.identity:
-        claim(own, job.identity)
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None

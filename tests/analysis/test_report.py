@@ -31,6 +31,7 @@ from featurestack.comparison.metrics import Score
 from featurestack.comparison.ranking import AgainstChance
 from featurestack.comparison.scores import ACCURACY, Estimate
 from featurestack.features_cache.clip_table import complete
+from featurestack.features_cache.identity import Identity
 from featurestack.features_cache.index_file import write_check
 from featurestack.results.run_folder import RunFolder, write_config, write_foreign
 from tests.analysis.made_runs import (
@@ -339,6 +340,21 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refu
     ):
         with refused(told):
             jobs(AnalysisOptions(**places | given))
+
+
+def test_reports_on_two_datasets_of_one_name_lie_beside_each_other(
+    tones_project, tmp_path
+):
+    runs, clips = tmp_path / "runs", tones_project.table
+    for seed in (0, 1):
+        folder = make_run(runs, clips, MadeRun(seed=seed), "other")
+        of_site = str(Identity(f"/sites/{seed}/other"))
+        write_config(folder, replace(RunFolder(folder).config, identity=of_site))
+    for _ in range(2):  # also over the first reports
+        found = jobs(AnalysisOptions(data=tmp_path, runs=runs, reports=tmp_path))
+        places = {job.folder.name: build_report(job).whole for job in found}
+        assert re.fullmatch(r"other other-[0-9a-f]{4}", " ".join(sorted(places)))
+        assert [len(job.runs) for job in found] == [1, 1] and all(places.values())
 
 
 def test_a_full_disk_is_told_and_keeps_the_old_page(
