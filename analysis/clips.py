@@ -21,9 +21,9 @@ import soxr
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from featurestack.analysis import report_tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
-from featurestack.analysis.run_arrays import Run, same_clips
+from featurestack.analysis.report import tables
+from featurestack.analysis.report.runs import Run, same_clips
 from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
@@ -261,7 +261,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     }
 
 
-report_tables.declare(
+tables.declare(
     "clips", "a class", file={"label": "class"}, each=("fold", "its clips", "file")
 )
 
@@ -335,12 +335,12 @@ def browser_data(
         test_set = next(places, len(tested))
         if test_set == len(tested):
             tested.append(run)
-            matrix = report_tables.confusion_by_category(run)
+            matrix = tables.confusion_by_category(run)
             counts = matrix.pop("counts")
             test_sets.append(
                 {
                     **matrix,
-                    "matrix": report_tables.classes_shown(counts, MATRIX_CLASSES),
+                    "matrix": tables.classes_shown(counts, MATRIX_CLASSES),
                     "clips": clips.index.get_indexer(run.clip_ids).tolist(),
                     "target": np.argsort(order)[run.target].tolist(),
                     "folds": run.folds[0].tolist(),

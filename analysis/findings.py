@@ -1,7 +1,7 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and the facts
 that a report states.
 
-`findings` makes the `Findings` from the runs that `analysis.run_arrays` has read;
+`findings` makes the `Findings` from the runs that `analysis.report.runs` has read;
 sentences and templates show them.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.report_tables import (
+from featurestack.analysis.report.runs import Problem, Ranking, Run, rankings, setting
+from featurestack.analysis.report.tables import (
     Gain,
     ablations,
     class_report,
@@ -26,8 +27,7 @@ from featurestack.analysis.report_tables import (
     declare,
     settings,
 )
-from featurestack.analysis.report_warnings import WARNINGS, Evidence
-from featurestack.analysis.run_arrays import Problem, Ranking, Run, rankings, setting
+from featurestack.analysis.report.warnings import WARNINGS, Evidence
 from featurestack.base.quantities import percent
 from featurestack.comparison.ranking import Verdict
 from featurestack.comparison.scores import ACCURACY, Estimate, every_score
@@ -68,7 +68,7 @@ class Ranked:
     difference: Estimate  # from the best of the main ranking
     verdict: Verdict
     reason: str  # why it is not compared
-    cost: Mapping[str, Any]  # `report_tables.cost_of`
+    cost: Mapping[str, Any]  # `report.tables.cost_of`
 
     @property
     def name(self) -> str:

@@ -20,9 +20,9 @@ from featurestack import __path__
 from featurestack.analysis import sentences
 from featurestack.analysis.figures import FIGURES, SavedFigure, write_figure
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.report_tables import Column, columns_of, format_p
-from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.analysis.run_arrays import Problem
+from featurestack.analysis.report.runs import Problem
+from featurestack.analysis.report.tables import Column, columns_of, format_p
+from featurestack.analysis.report.warnings import WARNINGS
 from featurestack.base import quantities
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import listed

@@ -28,7 +28,8 @@ from featurestack.analysis.figures import (
 )
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Report, Section
-from featurestack.analysis.report_tables import (
+from featurestack.analysis.report.runs import Problem
+from featurestack.analysis.report.tables import (
     classes_shown,
     common_mistake,
     confusion_by_category,
@@ -37,7 +38,6 @@ from featurestack.analysis.report_tables import (
     foreign_table,
     settings,
 )
-from featurestack.analysis.run_arrays import Problem
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import count, counted, duration, percent

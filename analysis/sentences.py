@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
-from featurestack.analysis.run_arrays import Ranking, Run, setting
+from featurestack.analysis.report.runs import Ranking, Run, setting
 from featurestack.base.quantities import (
     counted,
     is_or_are,

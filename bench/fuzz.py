@@ -128,7 +128,7 @@ reports/                         analysis
 LOADED = (
     "librosa pandas matplotlib.pyplot sklearn.linear_model torch"
     " featurestack.pipeline.extract featurestack.train.training featurestack.predict.model"
-    " featurestack.analysis.report"
+    " featurestack.analysis.report.build"
 )
 
 

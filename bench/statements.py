@@ -30,7 +30,7 @@ from bench.worlds import FITS, World, models_of, of_drawings
 from bench.worlds import draw as draw_world
 from featurestack import ridge
 from featurestack.analysis.findings import findings
-from featurestack.analysis.run_arrays import Run, load_runs
+from featurestack.analysis.report.runs import Run, load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train

@@ -20,9 +20,9 @@ import numpy as np
 import soundfile
 
 import featurestack as fs
-from featurestack.analysis.report_tables import TABLES as REPORT_TABLES
-from featurestack.analysis.report_tables import Table as ReportTable
-from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.report.tables import TABLES as REPORT_TABLES
+from featurestack.analysis.report.tables import Table as ReportTable
+from featurestack.analysis.report.warnings import WARNINGS
 from featurestack.base import extras
 from featurestack.base.options import LARGEST, choices_of, kind_of
 from featurestack.base.registry import Registry, first_sentence

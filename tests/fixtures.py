@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.report import build_report
-from featurestack.analysis.report_jobs import AnalysisOptions, jobs
-from featurestack.analysis.run_arrays import load_runs
+from featurestack.analysis.report.build import build_report
+from featurestack.analysis.report.jobs import AnalysisOptions, jobs
+from featurestack.analysis.report.runs import load_runs
 from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
 from featurestack.cli.parser import options_from

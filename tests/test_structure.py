@@ -104,7 +104,7 @@ LOADS_NOT = {
         - {NETWORKS, "numpy", "pandas", "h5py", "scipy"},
     ),
     "featurestack.predict.predict_audio": (LIBRARIES, OF_SUBJECTS | {"torch"}),
-    "featurestack.analysis.report": (
+    "featurestack.analysis.report.build": (
         PLOTTING,
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),

@@ -34,14 +34,14 @@ from featurestack.analysis.figures import (
     shortened,
 )
 from featurestack.analysis.page import SHOWN_RUNS
-from featurestack.analysis.report_tables import confusion_by_category
+from featurestack.analysis.report.tables import confusion_by_category
 from featurestack.comparison.metrics import largest_first
 from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.feature_names import Channel, parse_channel
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
-    from featurestack.analysis.run_arrays import Run
+    from featurestack.analysis.report.runs import Run
     from featurestack.comparison.scores import Estimate
 
 # most sets in a figure that has a row for each set; the page's table has all runs

@@ -232,13 +232,13 @@ def make_answer(options: AnswerOptions) -> int:
 
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
-    from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_jobs import (
+    from featurestack.analysis.report.build import build_report
+    from featurestack.analysis.report.jobs import (
         AnalysisOptions,
         jobs,
         refuse_users_folder,
     )
-    from featurestack.analysis.report_warnings import WARNINGS
+    from featurestack.analysis.report.warnings import WARNINGS
     from featurestack.answers import choice
     from featurestack.checks import report as findings_table
     from featurestack.checks.dataset import findings_in

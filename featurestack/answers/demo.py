@@ -58,8 +58,8 @@ def demo(options: DemoOptions) -> int:
     """Synthesise a dataset, extract four features, train ResNet-18 and a linear model,
     analyse.
     """
-    from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_jobs import AnalysisOptions, jobs
+    from featurestack.analysis.report.build import build_report
+    from featurestack.analysis.report.jobs import AnalysisOptions, jobs
     from featurestack.features_cache.cache import cache_of
     from featurestack.pipeline.datasets.load import load
     from featurestack.pipeline.extract import extract_features

@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Report, Section
-from featurestack.analysis.report_tables import declare, ends
+from featurestack.analysis.report.tables import declare, ends
 from featurestack.answers import (
     DIFFERENCE,
     NUMBERS,

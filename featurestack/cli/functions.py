@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from featurestack.analysis.report_jobs import AnalysisOptions
+from featurestack.analysis.report.jobs import AnalysisOptions
 from featurestack.answers import AnswerOptions
 from featurestack.base.errors import RequestError
 from featurestack.base.options import Auto
@@ -185,8 +185,8 @@ def report(
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
-    from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_jobs import jobs
+    from featurestack.analysis.report.build import build_report
+    from featurestack.analysis.report.jobs import jobs
 
     datasets = jobs(options_from(AnalysisOptions, locals()))
     if len(datasets) > 1:

@@ -262,8 +262,8 @@ def confusion(trained: "RunFolder | Path | str") -> "Figure":
     --------
     >>> fs.confusion("last").savefig("confusion.png")
     """
-    from featurestack.analysis.report_tables import confusion_counts
-    from featurestack.analysis.run_arrays import load_runs
+    from featurestack.analysis.report.runs import load_runs
+    from featurestack.analysis.report.tables import confusion_counts
 
     runs, problems = load_runs([run(trained)])
     if not runs:

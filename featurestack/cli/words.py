@@ -60,8 +60,8 @@ COMMANDS |= {
         " options, from the cache; skip finished runs.",
     ),
     "analysis": Command(
-        "featurestack.analysis.report_jobs:analysis",
-        "featurestack.analysis.report_jobs:AnalysisOptions",
+        "featurestack.analysis.report.jobs:analysis",
+        "featurestack.analysis.report.jobs:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
     "predict": Command(

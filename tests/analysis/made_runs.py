@@ -16,7 +16,7 @@ import pytest
 
 from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
-from featurestack.analysis.run_arrays import load_runs
+from featurestack.analysis.report.runs import load_runs
 from featurestack.base.json_content import digest
 from featurestack.results import run_folder
 from featurestack.results.config import SoundClass

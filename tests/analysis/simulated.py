@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from featurestack.analysis.report_tables import ablations
-from featurestack.analysis.run_arrays import Run, rankings
+from featurestack.analysis.report.runs import Run, rankings
+from featurestack.analysis.report.tables import ablations
 from featurestack.comparison.scores import suited
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS

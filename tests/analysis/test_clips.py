@@ -12,7 +12,7 @@ import soundfile
 
 from featurestack.analysis import clips
 from featurestack.analysis.clips import browser_data, clip_difficulty, data_facts, top
-from featurestack.analysis.report_warnings import untested
+from featurestack.analysis.report.warnings import untested
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index_file import write_failures

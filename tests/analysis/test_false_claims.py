@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.analysis.run_arrays import rankings
+from featurestack.analysis.report.runs import rankings
 from featurestack.comparison.significance import FAMILY_LEVEL, LEVEL
 from tests.analysis.simulated import (
     claims,

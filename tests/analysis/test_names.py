@@ -5,9 +5,9 @@ or folds.
 import numpy as np
 import pytest
 
-from featurestack.analysis import report_tables
 from featurestack.analysis.findings import findings
-from featurestack.analysis.run_arrays import rankings
+from featurestack.analysis.report import tables
+from featurestack.analysis.report.runs import rankings
 from tests.analysis.simulated import simulated_run
 
 FEATURES = ("mel", "mfcc", "mel+mfcc")
@@ -51,7 +51,7 @@ def numbers(task, labels, runs, recording, fold):
     ]
     (main,) = rankings(made)
     found = findings(made)
-    kept = report_tables.class_report(main.best).drop(columns="class").to_numpy(float)
+    kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
     rows = found.tables["comparison"].select_dtypes("number")
     stated = [
         [(run.score.value, run.score.low, run.score.high) for run in main.runs],

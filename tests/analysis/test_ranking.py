@@ -7,8 +7,8 @@ import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_tables import settings
-from featurestack.analysis.run_arrays import rankings
+from featurestack.analysis.report.runs import rankings
+from featurestack.analysis.report.tables import settings
 from featurestack.results.run_folder import configuration_score
 from featurestack.results.tasks import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_warnings import Evidence, artefacts
-from featurestack.analysis.run_arrays import Problem
+from featurestack.analysis.report.runs import Problem
+from featurestack.analysis.report.warnings import Evidence, artefacts
 from featurestack.analysis.sentences import facts, headline, method
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 

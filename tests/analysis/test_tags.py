@@ -10,12 +10,12 @@ from sklearn.metrics import average_precision_score
 import featurestack as fs
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_jobs import AnalysisOptions
-from featurestack.analysis.report_tables import error_table
+from featurestack.analysis.report.jobs import AnalysisOptions
+from featurestack.analysis.report.tables import error_table
 from featurestack.comparison.average_precision import fold_ranks, random_rank_precision
 from featurestack.features_cache.clip_table import label_indicator
 from featurestack.results.run_folder import RunFolder
-from tests.analysis.test_report import build, within
+from tests.analysis.report.test_build import build, within
 from tests.refusal import refused
 from tests.run_configs import answer_of
 

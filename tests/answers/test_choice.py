@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis import report, sentences
+from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.run_arrays import load_runs
+from featurestack.analysis.report import build as reports
+from featurestack.analysis.report.runs import load_runs
 from featurestack.answers import SET_COLUMNS, AnswerOptions, choice
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
@@ -202,7 +203,7 @@ def test_an_answer_is_waited_for_and_its_run_is_not_removed_meanwhile(
     tmp_path, monkeypatch
 ):
     brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
-    build, held = report.build_report, []
+    build, held = reports.build_report, []
 
     def built(job):
         held.append(is_held(tmp_path / "runs/d/answer/.lock"))
@@ -210,7 +211,7 @@ def test_an_answer_is_waited_for_and_its_run_is_not_removed_meanwhile(
             remove_runs(RemoveOptions(runs=tmp_path / "runs", run="answer", yes=True))
         return build(job)
 
-    monkeypatch.setattr(report, "build_report", built)
+    monkeypatch.setattr(reports, "build_report", built)
     for features in ("f0 f1", "f0 f2"):
         answered(tmp_path, features=features)
     assert held == [True, True]

@@ -34,8 +34,8 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
         "pipeline.extract.extract_features": take,
         "features_cache.cache.cache_of": lambda *_: cache,
         "pipeline.datasets.load.load": lambda options: SimpleNamespace(table=table),
-        "analysis.report_jobs.jobs": lambda options: [options],
-        "analysis.report.build_report": lambda options: SimpleNamespace(**built),
+        "analysis.report.jobs.jobs": lambda options: [options],
+        "analysis.report.build.build_report": lambda options: SimpleNamespace(**built),
     }
     for place, function in replaced.items():
         monkeypatch.setattr(f"featurestack.{place}", function)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import featurestack as fs
-from featurestack.analysis.run_arrays import rankings
+from featurestack.analysis.report.runs import rankings
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import Notice
 from featurestack.comparison.ranking import ModelRanking

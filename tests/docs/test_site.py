@@ -11,8 +11,8 @@ import pytest
 
 import featurestack as fs
 from docs import generate
-from featurestack.analysis.report_tables import TABLES
-from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.report.tables import TABLES
+from featurestack.analysis.report.warnings import WARNINGS
 from featurestack.cli.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig

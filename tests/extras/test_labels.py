@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.report_jobs import analysis
+from featurestack.analysis.report.jobs import analysis
 from featurestack.extras.labels import contradictions, first_to_label, write_next
 from featurestack.features_cache.index_file import read_index
 from featurestack.pipeline.extract import extract_features

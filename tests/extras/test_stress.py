@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.report_jobs import AnalysisOptions, analysis
+from featurestack.analysis.report.jobs import AnalysisOptions, analysis
 from featurestack.extras.stress import StressOptions
 from featurestack.extras.stress.stress import (
     CHANGES,

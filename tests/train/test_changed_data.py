@@ -12,8 +12,8 @@ import pytest
 from torch import nn
 
 import featurestack as fs
-from featurestack.analysis.report import build_report
-from featurestack.analysis.report_jobs import AnalysisOptions, jobs
+from featurestack.analysis.report.build import build_report
+from featurestack.analysis.report.jobs import AnalysisOptions, jobs
 from featurestack.base.registry import Registry
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import Notice

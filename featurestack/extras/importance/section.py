@@ -16,8 +16,8 @@ from featurestack.analysis.figures.drawn import (
     without_shared,
 )
 from featurestack.analysis.page import Report, Section
-from featurestack.analysis.report_tables import declare, ends
-from featurestack.analysis.run_arrays import Problem, Run
+from featurestack.analysis.report.runs import Problem, Run
+from featurestack.analysis.report.tables import declare, ends
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.json_content import digest
 from featurestack.base.options import report_line

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.clips import clip_audio
 from featurestack.analysis.page import Report, Section
-from featurestack.analysis.report_tables import declare
+from featurestack.analysis.report.tables import declare
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted

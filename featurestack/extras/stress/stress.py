@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.page import Report, Section
-from featurestack.analysis.report_tables import declare, ends
+from featurestack.analysis.report.tables import declare, ends
 from featurestack.base.errors import RequestError
 from featurestack.base.files import require_writable
 from featurestack.base.json_content import digest, read_json

@@ -12,7 +12,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.analysis.page import ReportJob
-from featurestack.analysis.report import build_report
+from featurestack.analysis.report.build import build_report
 from featurestack.base.quantities import percent, points
 from featurestack.extras.importance import CurveOptions, ImportanceOptions
 from featurestack.extras.importance.curve import curve_summary, measure_curve

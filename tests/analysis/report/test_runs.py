@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from featurestack.analysis.run_arrays import load_runs
+from featurestack.analysis.report.runs import load_runs
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import classification_report
 
-from featurestack.analysis import report_tables
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_tables import ablations, classes_shown, common_mistake
-from featurestack.analysis.run_arrays import rankings
+from featurestack.analysis.report import tables
+from featurestack.analysis.report.runs import rankings
+from featurestack.analysis.report.tables import ablations, classes_shown, common_mistake
 from featurestack.comparison.scores import every_score
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -31,7 +31,7 @@ def test_a_class_report_is_scikit_learns(made_runs):
         run.target, run.probabilities[0].argmax(axis=1), **given
     )
     theirs = pd.DataFrame(scores).T.drop(["accuracy", "weighted avg"])
-    report = report_tables.class_report(run).set_index("class")
+    report = tables.class_report(run).set_index("class")
     assert report.index.tolist() == theirs.index.tolist()
     ours = report[["precision", "recall", "f1", "support"]]
     assert ours.to_numpy() == pytest.approx(theirs.to_numpy())
@@ -42,15 +42,15 @@ def test_a_class_report_is_scikit_learns(made_runs):
 
 def test_confusion_and_most_confused_by_hand(run_of_rows):
     run = run_of_rows("mel", CLASSES, ROWS)
-    counts = report_tables.confusion_counts(run).tolist()
+    counts = tables.confusion_counts(run).tolist()
     assert counts == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
-    table = report_tables.confusion_table(run).set_index("true / predicted")
+    table = tables.confusion_table(run).set_index("true / predicted")
     assert table.loc["dog"].to_dict() == {"dog": 2, "rain": 1, "sea": 0}
-    assert report_tables.confused_pairs(run).to_dict("records") == [
+    assert tables.confused_pairs(run).to_dict("records") == [
         {"true": "rain", "predicted": "dog", "count": 2, "of": 2, "share": 1},
         {"true": "dog", "predicted": "rain", "count": 1, "of": 3, "share": 1 / 3},
     ]
-    assert len(report_tables.confused_pairs(run, most=1)) == 1
+    assert len(tables.confused_pairs(run, most=1)) == 1
 
 
 def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(run_of_rows):
@@ -58,7 +58,7 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(run_of_rows):
     of_folds = every_score(run)[0]["accuracy"]
     assert of_folds.to_dict() == pytest.approx({1: 2 / 3, 2: 1 / 3})
     own = findings([run]).best
-    report = report_tables.class_report(run).set_index("class").loc["macro avg"]
+    report = tables.class_report(run).set_index("class").loc["macro avg"]
     assert own.score.value == pytest.approx(report["recall"])  # of uneven classes
     assert own.scores["accuracy"] == pytest.approx(run.correct.mean())
 
@@ -71,7 +71,7 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made_runs):
     rewrite(two, computed=computed(threads=2))
     rewrite(other, computed=computed(), machine=gpu)
     rewrite(one, computed=computed(threads=1))
-    costs = [report_tables.cost_of(run) for run in runs]
+    costs = [tables.cost_of(run) for run in runs]
     # 20 epochs of a second, two folds or three
     assert [own["fold_seconds"] for own in costs] == [20.0] * 3
     trained_on = [own["trained_on"] for own in costs]
@@ -79,7 +79,7 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made_runs):
 
 
 def test_a_small_p_has_a_bound():
-    texts = [report_tables.format_p(p) for p in (0.00004, 0.0125, 0.02468)]
+    texts = [tables.format_p(p) for p in (0.00004, 0.0125, 0.02468)]
     assert texts == ["< 0.001", "0.013", "0.0247"]
 
 
@@ -139,7 +139,7 @@ def test_steps_between_feature_sets(made_runs, runs, steps):
 
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made_runs):
     (run,) = made_runs(MadeRun(skill=0.7), clips=2000, classes=50)
-    counts = report_tables.confusion_counts(run)
+    counts = tables.confusion_counts(run)
     shown = classes_shown(counts)
     mistake = common_mistake(run)
     assert {mistake["true"], mistake["predicted"]} <= {

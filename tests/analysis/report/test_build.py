@@ -14,17 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis import figures, report_tables
+from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import findings
 from featurestack.analysis.page import environment, slug
-from featurestack.analysis.report import (
+from featurestack.analysis.report.build import (
     OF_PRINT,
     build_report,
 )
-from featurestack.analysis.report_jobs import AnalysisOptions, jobs
-from featurestack.analysis.report_tables import TABLES
-from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.report.jobs import AnalysisOptions, jobs
+from featurestack.analysis.report.tables import TABLES
+from featurestack.analysis.report.warnings import WARNINGS
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.comparison.metrics import Score
@@ -120,7 +120,10 @@ def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(
 def test_a_column_that_is_not_declared_is_named(tones_project, tmp_path, monkeypatch):
     declared = TABLES["<run>.confused"]
     fewer = declared._replace(columns=declared.columns[:-1])
-    monkeypatch.setattr(report_tables, "TABLES", {**TABLES, "<run>.confused": fewer})
+    monkeypatch.setattr(
+        "featurestack.analysis.report.tables.TABLES",
+        {**TABLES, "<run>.confused": fewer},
+    )
     told = "mel.*confused.csv: no declared column is share"
     with pytest.raises(ValueError, match=told):
         build(tones_project.options(reports=tmp_path))

@@ -12,8 +12,8 @@ from typing import Any
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.findings import findings
 from featurestack.analysis.page import PAGE, Report, ReportJob, render
-from featurestack.analysis.report_tables import columns_of
-from featurestack.analysis.run_arrays import Problem, load_runs
+from featurestack.analysis.report.runs import Problem, load_runs
+from featurestack.analysis.report.tables import columns_of
 from featurestack.analysis.sections import add_sections
 from featurestack.base.errors import RequestError
 from featurestack.base.own_files import NO_DATA, OwnFiles

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from featurestack.analysis.run_arrays import Ranking, Run
+from featurestack.analysis.report.runs import Ranking, Run
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.base.shell import quoted

@@ -166,7 +166,7 @@ def analysis(options: AnalysisOptions) -> int:
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas and matplotlib.
-    from featurestack.analysis.report import build_report
+    from featurestack.analysis.report.build import build_report
 
     whole = True
     for job in jobs(options):

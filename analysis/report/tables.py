@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
+from featurestack.analysis.report.runs import Ranking, Run, differing_options, setting
 from featurestack.base import extras
 from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
