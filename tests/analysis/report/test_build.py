@@ -120,7 +120,10 @@ def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(
 def test_a_column_that_is_not_declared_is_named(tones_project, tmp_path, monkeypatch):
     declared = TABLES["<run>.confused"]
     fewer = declared._replace(columns=declared.columns[:-1])
-    monkeypatch.setitem(TABLES, "<run>.confused", fewer)
+    monkeypatch.setattr(
+        "featurestack.analysis.report.tables.TABLES",
+        {**TABLES, "<run>.confused": fewer},
+    )
     told = "mel.*confused.csv: no declared column is share"
     with pytest.raises(ValueError, match=told):
         build(tones_project.options(reports=tmp_path))
