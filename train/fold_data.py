@@ -29,12 +29,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.results.config import StoredChannel
 from featurestack.results.splits import Split
 from featurestack.train.augment import Channels
-from featurestack.train.network_input import (
-    Numbers,
-    Statistics,
-    by_length,
-    resize,
-)
+from featurestack.train.network_input import Numbers, Statistics, by_length, resize
 from featurestack.train.optimisation import Objective
 from featurestack.train.plan import Plan, Positions
 

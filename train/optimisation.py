@@ -20,11 +20,7 @@ from torch import Tensor, nn
 
 from featurestack.base.terminal import tell_once
 from featurestack.comparison.metrics import Floats, Ints, class_weights
-from featurestack.results.training_options import (
-    DECAY,
-    SMOOTHING,
-    Training,
-)
+from featurestack.results.training_options import DECAY, SMOOTHING, Training
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; replaces the gradients of a network

@@ -58,22 +58,18 @@ def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
     return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
 
 
-def weights_of(targets: NDArray[np.integer] | NDArray[np.bool_]) -> Floats:
-    """(N,) the weight of each clip in fit and score, by the metric that suits."""
+def judged_by(
+    targets: NDArray[np.integer] | NDArray[np.bool_],
+) -> tuple[str, Floats]:
+    """The name of the score, and each clip's weight (N,) in fit and score."""
+    weights = np.ones(len(targets))
     if targets.ndim == 2:
-        return np.ones(len(targets))
+        return "macro AUROC", weights
     labels = indicator(targets.astype(np.intp), int(targets.max()) + 1)
-    if not suited(ACCURACY, labels).balanced:
-        return np.ones(len(targets))
-    return labels @ class_weights(labels.sum(axis=0))
-
-
-def metric_of(targets: NDArray[np.integer] | NDArray[np.bool_]) -> str:
-    """The name of the score."""
-    if targets.ndim == 2:
-        return "macro AUROC"
-    labels = indicator(targets.astype(np.intp), int(targets.max()) + 1)
-    return suited(ACCURACY, labels).title
+    metric = suited(ACCURACY, labels)
+    if metric.balanced:
+        weights = labels @ class_weights(labels.sum(axis=0))
+    return metric.title, weights
 
 
 def answers_left_out(
@@ -91,7 +87,7 @@ def answers_left_out(
     exclusive = targets.ndim == 1
     log_loss = ridge.class_loss if exclusive else ridge.label_loss
     truth = np.eye(targets.max() + 1)[targets] if exclusive else targets.astype(float)
-    counts = weights_of(targets)
+    _, counts = judged_by(targets)
     left_out = []
     with threadpool_limits(1):  # sums have the same order on every machine
         kernels = ridge.kernels_of([kernel], standard.of(x), counts)
@@ -111,7 +107,7 @@ def scores_of_clips(
     """
     if targets.ndim == 1:
         correct = answers.argmax(axis=1) == targets
-        return correct[:, None].astype(float), weights_of(targets)[:, None]
+        return correct[:, None].astype(float), judged_by(targets)[1][:, None]
     scores = np.zeros(targets.shape)
     for label, has in enumerate(targets.T):
         others = np.sort(answers[~has, label])
@@ -150,9 +146,9 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         interval = accuracy_interval(flat, of_scores, counts, TRAINING_VARIANCE)
         return np.array([mean, *interval[0]])
 
-    metric, constant, chance = metric_of(targets), "chance", 0.5
+    (metric, weights), constant, chance = judged_by(targets), "chance", 0.5
     if targets.ndim == 1:
-        by_class = np.bincount(targets, weights_of(targets))
+        by_class = np.bincount(targets, weights)
         chance = float(by_class.max() / len(targets))
     if metric == ACCURACY.title:
         constant = "always the commonest class"
@@ -194,10 +190,9 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         return []
     by_clip, by_group = accuracies(values, table, groups)
     targets = targets_of(table)
-    weights = weights_of(targets)
+    metric, weights = judged_by(targets)
     # independent clips of equal weight with the variance of these
     lost = is_lost(by_clip, by_group, weights.sum() ** 2 / np.square(weights).sum())
-    metric = metric_of(targets)
     model = f"ridge on {'+'.join(PRICED)}"
     scores = f"{percent(by_clip)} % by clip, {percent(by_group)} % by {unit}"
     costs = "costs nothing" if by_group >= by_clip else "has no clear cost"

@@ -41,12 +41,7 @@ from featurestack.comparison.metrics import (
     remark_on_ties,
 )
 from featurestack.comparison.ranking import ModelRanking, in_order
-from featurestack.comparison.scores import (
-    ACCURACY,
-    Estimate,
-    Predictions,
-    suited,
-)
+from featurestack.comparison.scores import ACCURACY, Estimate, Predictions, suited
 from featurestack.comparison.significance import (
     FAMILY_LEVEL,
     LEVEL,

@@ -25,24 +25,11 @@ from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv, csv_text
 from featurestack.base.terminal import progress, tell, text_table, warn
-from featurestack.comparison.metrics import (
-    indicator,
-    lost_ties,
-    within_classes,
-)
+from featurestack.comparison.metrics import indicator, lost_ties, within_classes
 from featurestack.comparison.scores import Predictions, suited
-from featurestack.features_cache.clip_table import (
-    by_label,
-    originals,
-    spans,
-)
+from featurestack.features_cache.clip_table import by_label, originals, spans
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.identity import (
-    DIGITS,
-    Identity,
-    hashes_of,
-    of_files,
-)
+from featurestack.features_cache.identity import DIGITS, Identity, hashes_of, of_files
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Info, Samples, Span
 from featurestack.pipeline.datasets.load import Dataset, load
@@ -299,11 +286,8 @@ def score_elsewhere(options: PredictOptions) -> int:
     require_writable(file.parent)
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
-    files, places = (
-        table["path"].map(Path).to_dict(),
-        dict(zip(table.index, spans(table))),
-    )
-    answers = predict_files(model, files, places)
+    places = dict(zip(table.index, spans(table)))
+    answers = predict_files(model, table["path"].map(Path).to_dict(), places)
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
     clips, classes = table.loc[answers.index], (*run.classes,)

@@ -88,8 +88,6 @@ class StoredChannel:
 
     @cached_property
     def rows(self) -> int:
-        if len(self.row_range) != 2:
-            raise ValueError(f"row_range is {shortened(repr(self.row_range))}")
         first, last = self.row_range
         return last - first + 1
 

@@ -27,11 +27,7 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import SECTIONS
-from featurestack.base.files import (
-    Lock,
-    replace_file,
-    require_readable,
-)
+from featurestack.base.files import Lock, replace_file, require_readable
 from featurestack.base.json_content import HASH_DIGITS, damage_named, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted

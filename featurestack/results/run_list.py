@@ -15,13 +15,7 @@ from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.identity import Identity
 from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.options import ListOptions, RemoveOptions
-from featurestack.results.run_folder import (
-    RunFolder,
-    adopt,
-    find,
-    locked,
-    tested_run,
-)
+from featurestack.results.run_folder import RunFolder, adopt, find, locked, tested_run
 from featurestack.results.run_names import select
 from featurestack.results.same_run import of_other_data
 

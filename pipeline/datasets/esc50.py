@@ -13,9 +13,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.table_files import read_table
 from featurestack.base.terminal import progress, tell
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.readers import (
-    is_esc_layout,
-)
+from featurestack.pipeline.datasets.readers import is_esc_layout
 from featurestack.pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"

@@ -56,11 +56,7 @@ from featurestack.features_cache.datasets import (
 )
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.identity import Identity, place_of
-from featurestack.features_cache.index_file import (
-    WHOLE,
-    claim_of_dataset,
-    failed_clips,
-)
+from featurestack.features_cache.index_file import WHOLE, claim_of_dataset, failed_clips
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import (
     last_option,

@@ -22,11 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from featurestack.base.errors import (
-    RequestError,
-    most_alike,
-    nearest,
-)
+from featurestack.base.errors import RequestError, most_alike, nearest
 from featurestack.base.registry import Registry, code_digest, refuse_positional
 from featurestack.features_cache.feature_names import (
     FRAMING,
