@@ -29,6 +29,7 @@ from featurestack.base.quantities import listed
 from featurestack.comparison.scores import ACCURACY, Estimate
 from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.identity import Identity
 from featurestack.results.run_folder import RunFolder
 
 PAGE = "index.html"
@@ -62,6 +63,7 @@ class ReportJob:
     runs: tuple[RunFolder, ...]
     cache: Path | None
     folder: Path
+    identity: Identity | None = None  # of the dataset; None if it is unknown
     for_print: bool = False  # figures for papers too
     runs_folder: Path  # of all datasets
     # NAME=value words that name the dataset and the folders

@@ -155,6 +155,7 @@ def job_of(
         runs=tuple(runs),
         cache=cache,
         folder=folder,
+        identity=identity,
         for_print=options.paper,
         runs_folder=options.runs,
         given=tuple(words),
