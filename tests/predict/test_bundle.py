@@ -47,7 +47,7 @@ def test_what_is_no_model_is_refused_with_what_helps(sounds_run, file, tmp_path)
     write_config(run.path, answer_of(sounds_run.config))
     with refused("has no model of its own: give the run that it recommends, mel-lin"):
         fs.Model(run.path)
-    with refused(r"nix\.pt: there is no such file"):
+    with refused(r'run="nix\.pt": there is no such file'):
         fs.Model("nix.pt")
     with refused("scores a run: give its name, not a file"):
         predict_audio(PredictOptions(run=str(file), dataset="other", threads=1))
