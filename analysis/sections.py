@@ -267,7 +267,9 @@ def run_facts(own: Ranked) -> dict[str, str]:
     if run.config.computed:
         machine.append(run.config.computed.precision)
     seconds = own.cost["fold_seconds"]
-    seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
+    seeds = ", ".join(map(str, run.seeds))
+    if run.folders[0].seedless:
+        seeds = "none: an exact solution"
     facts = {
         "Folds": f"{own.n} of {len(run.config.folds)}",
         "Seeds" if len(run.seeds) > 1 else "Seed": seeds,

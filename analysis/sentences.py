@@ -65,10 +65,11 @@ def ranking_of(f: Findings) -> Ranking:
 
 
 def folds(f: Findings) -> str:
-    """`5 folds`, `2 of 5 folds`."""
+    """`5 folds`, `2 of 5 folds`, `3 drawings of 5 folds`."""
     main = ranking_of(f)
     tested, protocol = len(main.folds), len(main.best.config.folds)
-    of = f"{tested} of " if tested < protocol else ""
+    of = f"{main.drawings} drawings of " if main.drawings > 1 else ""
+    of += f"{tested} of " if tested < protocol else ""
     return of + counted(protocol, "fold")
 
 

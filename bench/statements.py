@@ -65,7 +65,7 @@ from featurestack.extras.recordings.detections import candidates, merge_windows
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import SEPARATOR
-from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.features_cache.folds import draw_folds
 from featurestack.results.run_folder import find
 from featurestack.results.training_options import STRENGTH
 from tests.analysis.simulated import (

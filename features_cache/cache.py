@@ -224,6 +224,11 @@ class IndexSettings:
         return self.settings.get("published_test")
 
     @property
+    def folds_drawn(self) -> bool:
+        """Whether the folds were drawn, so that others can be."""
+        return bool(self.settings.get("folds_drawn"))
+
+    @property
     def groups(self) -> str:
         """The dataset's word for a group, as `speaker`; '' means source recording."""
         return self.settings.get("groups", "")

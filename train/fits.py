@@ -275,7 +275,7 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Fit
     cache = cache_of(options.dataset, options.data, options.name, options.features)
     groups = parse_list(options.features, cache.features)
     words = [str(channel) for group in groups for channel in group]
-    given = {"features": "+".join(words), "model": RIDGE}
+    given: dict[str, Any] = {"features": "+".join(words), "model": RIDGE, "seed": 0}
     plan = make_plan(part_of(options, RunOptions, **given))
     # the cache's names: mel@n_mels=128 is mel
     channels = iter(plan.channel_names)

@@ -189,9 +189,13 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     config = run.trained_config
     sounds_of = {int(fold): {*pieces(text)} for fold, text in config.sounds.items()}
     seen = set().union(*(own for fold, own in sounds_of.items() if fold != left_out))
+    same_folds = all(
+        getattr(config, name) == getattr(plan.config, name)
+        for name in ("clips", "sounds")
+    )
     for fold in folds:
         tested = {*pieces(plan.config.sounds[str(fold)])}
-        if config.clips == plan.config.clips and fold == left_out:
+        if same_folds and fold == left_out:
             continue
         if both := tested & seen:
             raise RequestError(

@@ -43,6 +43,7 @@ from featurestack.features_cache.clip_table import (
 )
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
+from featurestack.features_cache.folds import redrawn
 from featurestack.features_cache.identity import sounds_of
 from featurestack.results.config import (
     OF_EVERY_RUN,
@@ -175,8 +176,9 @@ class Plan:
 def find_clips(
     cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
-    """The clips that are done in every channel."""
-    table = cache.clips[cache.readable(features)]
+    """The clips that are done in every channel, in the folds of SEED."""
+    clips = redrawn(cache.clips, options.seed) if cache.folds_drawn else cache.clips
+    table = clips[cache.readable(features)]
     if not len(originals(table)):
         remedy = cache.remedy(" ".join(feature.stored for feature in features))
         raise RequestError(
@@ -332,6 +334,8 @@ def hashed_content(
              changes no hash; a file of weights counts by its content
     untimed  only if a channel whose columns are not time enters with all its values
     code     only for a user's own model, whose code may change under the same name
+
+    `make_plan` adds `folds`, but only if SEED has drawn them.
     """
     options = hashed_options(training)
     weights = Path(training.weights)
@@ -413,6 +417,8 @@ def make_plan(request: RunOptions) -> Plan:
     content = hashed_content(training, spec, model)
     content |= {name: data[name] for name in ("cache", "clips")}
     seedless = content | {"options": content["options"] | {"seed": None}}
+    if training.seed and cache.folds_drawn:
+        content["folds"] = "drawn"
     hash_ = digest(content)
     name = folder_name(options.features, model.name, name_parts(named), hash_)
     path = request.runs / dataset_name(request.dataset, request.name) / name
@@ -457,12 +463,15 @@ def judged_by(table: pd.DataFrame, task: Task, data: Mapping[str, Any]) -> Metri
 def facts_of_data(
     cache: Cache, table: pd.DataFrame, task: Task, features: Sequence[Channel]
 ) -> dict[str, Any]:
-    """The keys of run.json that say on what a run is trained."""
+    """The keys of run.json that say on what a run is trained. The digests are of the
+    cache's folds, so that all seeds have the same.
+    """
     filled = cache.filled[table.index]
     stored = dict.fromkeys(cache[feature].stored for feature in features)
     return {
         "synthetic": cache.synthetic,
         "folds": tuple(cache.tested_folds(originals(table))),
+        "folds_drawn": cache.folds_drawn,
         "classes": tuple(SoundClass(**entry) for entry in task.class_entries(table)),
         "sample_rate": cache.sample_rate,
         "duration": cache.duration,
@@ -470,7 +479,7 @@ def facts_of_data(
         "cache_megabytes": cache.megabytes(features),
         "identity": str(replace(cache.identity, sounds=frozenset())),
         "sounds": sounds_by_fold(cache, table),
-        **data_digests(cache, stored, table),
+        **data_digests(cache, stored, cache.clips.loc[table.index]),
     }
 
 

@@ -97,20 +97,24 @@ def finished_runs(jobs: Sequence[RunOptions]) -> list[RunFolder]:
 
 
 def product(options: TrainOptions) -> list[RunOptions]:
-    """The options of every run, with only one seed for an exact solution, whose
-    predictions do not depend on it. RequestError if no run is possible.
+    """The options of every run, with only one seed for an exact solution whose folds
+    are given: its predictions do not depend on it. RequestError if no run is possible.
     """
     asked = options.runs()
     for job in asked:
         validate(job)
-    kept: dict[RunOptions, RunOptions] = {}
-    for job in asked:
-        exact = not resolve(job.model).kind.in_steps and job.val == "none"
-        kept.setdefault(replace(job, seed=0) if exact else job, job)
-    if len(kept) < len(asked):
-        tell("an exact solution does not depend on the seed: one seed is trained")
     first = asked[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
+    kept: dict[RunOptions, RunOptions] = {}
+    for job in asked:
+        seeded = resolve(job.model).kind.in_steps or job.val != "none"
+        seeded |= cache.folds_drawn
+        kept.setdefault(job if seeded else replace(job, seed=0), job)
+    if len(kept) < len(asked):
+        tell(
+            "an exact solution on given folds does not depend on the seed: one seed is"
+            " trained"
+        )
     channels = {}
     for parts in parse_list(first.features, cache.features):
         features = "+".join(map(str, parts))
@@ -232,8 +236,7 @@ def table(done: Sequence[RunFolder]) -> str:
         titles.add(predictions.metric.title)
         by_fold = every_score(predictions)[0][predictions.metric.name]
         deviation = percent(by_fold.std()) if len(by_fold) > 1 else "-"
-        number = 1 if seeds[0].exact else len(seeds)
-        cells = percent(score.value), score.interval or "-", deviation, number
+        cells = percent(score.value), score.interval or "-", deviation, len(seeds)
         rows.append((score.value, seeds[0].name, *cells))
     rows.sort(key=itemgetter(0), reverse=True)
     title = f"test {titles.pop() if len(titles) == 1 else 'score'} %"

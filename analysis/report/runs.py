@@ -214,7 +214,7 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     kept: list[Run] = []
     for run in seeds:
         why = ""
-        if fullest.folders[0].seedless:
+        if run.folders[0].seedless:
             why = "an exact solution does not depend on the seed"
         elif not (same_clips(run, fullest) and same_folds(run, fullest)):
             why = (
@@ -254,8 +254,11 @@ def same_clips(run: Run, other: Run) -> bool:
 
 
 def same_folds(run: Run, other: Run) -> bool:
-    """Whether two runs of the same clips tested them in the same folds."""
-    return np.array_equal(run.folds[0], other.folds[0])
+    """Whether two runs of the same clips tested them in the same folds, or in drawings
+    of one table of clips.
+    """
+    same_table = run.config.clips == other.config.clips != ""
+    return same_table or np.array_equal(run.folds[0], other.folds[0])
 
 
 # ---- the runs that may be ranked together

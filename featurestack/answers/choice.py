@@ -39,7 +39,7 @@ from featurestack.comparison.scores import Predictions
 from featurestack.comparison.significance import TRAINING_VARIANCE
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import parse_channel
-from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.features_cache.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RUN_FORMAT, Plain, RunConfig
 from featurestack.results.dataset_folders import claim
@@ -76,7 +76,7 @@ COMPARED_BY_CLASS = 5  # single features
 # what the run of an answer takes from the run of its set for later use
 SHARED = (
     "dataset synthetic task seed folds classes sample_rate duration identity"
-    " sounds clips"
+    " sounds clips folds_drawn"
 )
 
 # the tested fold that a choice is for; None for the choice for later use

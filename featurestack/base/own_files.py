@@ -165,7 +165,7 @@ class OwnFiles:
         edited: bool = False,
     ) -> None:
         """Write these files, but none that the user made or changed, unless they are
-        `edited`: then the new content has what the user wrote.
+        `edited`: then the new content has what the user wrote, and stays the user's.
         """
         with self._locked():
             contents = {
@@ -177,12 +177,13 @@ class OwnFiles:
             self.changed |= files.keys() - contents.keys()
             new = {name: hash_of(content) for name, content in contents.items()}
             for name, digest in new.items():
-                self.hashes[name] = [*self.hashes.get(name, []), digest]
+                before = self.hashes.get(name, [])
+                self.hashes[name] = [] if edited else [*before, digest]
             self._remember(durable=durable)
             for name, content in contents.items():
                 file = self.folder / name
                 replace_file(file, content, durable=durable, parents=True)
-                self.hashes[name] = [new[name]]
+                self.hashes[name] = [] if edited else [new[name]]
             self._remember(durable=False)
 
     def keep(self, names: Iterable[str]) -> None:

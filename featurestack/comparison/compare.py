@@ -68,6 +68,9 @@ class TestedRun(Protocol):
     @property
     def exact(self) -> bool: ...  # whether its model has one solution
 
+    @property
+    def clips(self) -> str: ...  # digest of the clips, of whose folds it has a drawing
+
     def scored(self) -> pd.DataFrame:
         """A row for each tested clip: clip_id (the index too), group, fold."""
 
@@ -307,7 +310,10 @@ def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
     name, run = next(iter(runs.items()))
     table = table_of_run(run)
     for other, compared in runs.items():
-        if reason := different(table_of_run(compared), table):
+        parts = ["group", "fold"]
+        if compared.clips == run.clips != "":
+            parts.remove("fold")
+        if reason := different(table_of_run(compared), table, parts):
             raise RequestError(
                 f"{other} and {name} cannot be compared: they have other {reason}"
             )
@@ -345,14 +351,15 @@ def table_of_run(run: TestedRun) -> pd.DataFrame:
     return table.assign(group=group)[["target", "group", "fold"]]
 
 
-def different(table: pd.DataFrame, other: pd.DataFrame) -> str:
-    """What two runs' tables differ in; '' if they can be compared."""
+def different(table: pd.DataFrame, other: pd.DataFrame, parts: Sequence[str]) -> str:
+    """What two runs' tables differ in; '' if they can be compared. `parts` are columns
+    that divide the clips.
+    """
     if len(table) != len(other) or not table.index.isin(other.index).all():
         return f"clips ({len(table)} and {len(other)})"
     other = other.loc[table.index]
     if not table["target"].equals(other["target"]):
         return "labels"
-    parts = ("group", "fold")
     differing = [name for name in parts if not same_parts(table[name], other[name])]
     return f"{differing[0]}s" if differing else ""
 

@@ -168,6 +168,7 @@ class RunConfig:
     tag: str = ""  # TAG=
     note: str = ""  # NOTE=
     folds: tuple[int, ...]  # all folds of the protocol, trained or not
+    folds_drawn: bool = False  # by SEED=
     classes: tuple[SoundClass, ...]  # in the order of the network's outputs
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
@@ -198,7 +199,8 @@ class RunConfig:
     command: tuple[str, ...] = ()  # NAME=value words that train it again
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)
-    clips: str = ""  # digest of the clips: their table and sounds
+    # digest of the clips: their table, with the folds of SEED=0, and their sounds
+    clips: str = ""
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine | None = None  # the machine that began the run
     versions: Mapping[str, str] = field(default_factory=dict)  # library -> version

@@ -158,9 +158,14 @@ class RunFolder:
         return self.config.exact
 
     @property
+    def clips(self) -> str:
+        """The digest of its clips, of whose folds SEED= may have made a drawing."""
+        return self.config.clips
+
+    @property
     def seedless(self) -> bool:
         """Whether every seed gives the same predictions."""
-        return self.config.exact and not self.validated
+        return not (self.validated or self.config.folds_drawn) and self.config.exact
 
     def selection(self, epoch: str = "auto") -> str:
         """`epoch`; for auto it is best if validation chose an epoch, else last."""

@@ -70,8 +70,8 @@ class Training(Options):
     )
     seed: int = option(
         0,
-        "seed of weights, order and augmentation; another seed is another run of the"
-        " same configuration",
+        "seed of weights, order and augmentation, and of the folds unless they are"
+        " given; another seed is another run of the same configuration",
         **SEED,
         label="s",
     )

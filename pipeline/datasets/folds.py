@@ -5,15 +5,12 @@ fold, and the GROUP= and LABEL= that later commands need not repeat.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path, PurePath
 
-import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError, closest, nearest
-from featurestack.base.files import hash_of
 from featurestack.base.quantities import counted, enumerated, spelt_alike
 from featurestack.base.table_files import csv_text, read_table
 from featurestack.features_cache.clip_table import (
@@ -22,6 +19,7 @@ from featurestack.features_cache.clip_table import (
     originals,
     with_own_groups,
 )
+from featurestack.features_cache.folds import draw_folds
 from featurestack.pipeline.datasets.readers import split_labels, whole_folds
 from featurestack.pipeline.options import SourceOptions
 
@@ -56,8 +54,9 @@ def with_folds(
     *,
     edited: bool,
     write: Callable[[str], None],
-) -> tuple[pd.DataFrame, list[str]]:
-    """The table with every group and fold, and notes for the user.
+) -> tuple[pd.DataFrame, list[str], bool]:
+    """The table with every group and fold, notes for the user, and whether the folds
+    were drawn: not given by the source, by groups or by hand.
 
     If there are few groups, each gets a fold; with GROUP= these replace the source's
     folds. Otherwise the source's folds are kept, or folds are drawn by group.
@@ -102,7 +101,7 @@ def with_folds(
     # a clip of unknown group is its own group, which gets no fold to itself
     named = tested["group"][tested["group"] != tested["clip_id"]].nunique()
     few = groups < len(tested) and (groups == 1 or 1 < named <= FEW_GROUPS)
-    note = "the dataset's own"
+    note, is_drawn = "the dataset's own", False
     if (table["fold"] == 0).any() or (group and few):
         folds = named if few else min(FOLDS, groups)
         kept_folds = dict(zip(kept["group"], fold_of))
@@ -122,16 +121,17 @@ def with_folds(
         if tested["group"].is_unique:
             by = "clip (GROUP= keeps clips of one recording together)"
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by {by}"
+        is_drawn = folds < groups and not (few or by_hand or edited)
         if by_hand:
             note = f"{folds}, by the groups that are written there"
     elif not (group or options.label or path.exists()):
-        return table, notes
+        return table, notes, False
     # missing clips stay listed, as they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
     rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
     if not rows.equals(in_file):
         write(csv_text(rows))
-    return table, [*notes, f"folds: {note}, kept in {path}"]
+    return table, [*notes, f"folds: {note}, kept in {path}"], is_drawn
 
 
 def invalid(rows: pd.DataFrame) -> str:
@@ -251,49 +251,3 @@ def regrouped(table: pd.DataFrame, group: str) -> pd.DataFrame:
             )
         now[copy] = named[0]
     return table.assign(group=now)
-
-
-def draw_folds(
-    labels: Iterable[str],
-    groups: ArrayLike,
-    folds: int,
-    seed: int,
-    kept: Mapping[str, int],
-) -> NDArray[np.int64]:
-    """Draw a fold from 1 to `folds` for each clip: a group is in one fold, and classes,
-    of which a clip may have several, are spread evenly.
-
-    `kept` maps groups to folds that they keep, which StratifiedGroupKFold cannot do.
-    The others are drawn from the largest on, into the fold that holds least of their
-    classes. Groups of equal size are ordered by a hash of their names without folders,
-    so that the folds do not depend on the names of classes.
-    """
-    split = by_label(pd.DataFrame({"label": [*labels]}, dtype=object))["label"]
-    class_of, classes = pd.factorize(split.to_numpy())
-    group_of, names = pd.factorize(np.asarray(groups, object))
-    # a matrix of groups and classes would hold gigabytes of zeros
-    coded = group_of[split.index] * len(classes) + class_of
-    pairs, clips = np.unique(coded, return_counts=True)
-    of_group, of_class = np.divmod(pairs, len(classes))
-    share = clips / np.bincount(class_of)[of_class]
-    first = np.searchsorted(of_group, np.arange(len(names) + 1))
-    filled = np.zeros((folds, len(classes)))  # share of each class in each fold
-    fold_of = np.array([kept.get(name, 0) for name in names])
-    fold_of[fold_of > folds] = 0
-    stand = fold_of[of_group] > 0
-    np.add.at(filled, (fold_of[of_group[stand]] - 1, of_class[stand]), share[stand])
-    of_all = filled.sum(axis=1)
-    sizes = np.bincount(of_group, clips, len(names))
-    digests = [hash_of(f"{seed} {PurePath(str(name)).name}".encode()) for name in names]
-    by_digest = np.argsort(np.array(digests), kind="stable")
-    largest_first = by_digest[np.argsort(-sizes[by_digest], kind="stable")]
-    for group in largest_first:
-        if fold_of[group]:
-            continue
-        labels_of_group = slice(first[group], first[group + 1])
-        of_its_classes = filled[:, of_class[labels_of_group]] @ clips[labels_of_group]
-        fold = np.lexsort((of_all.round(9), of_its_classes.round(9)))[0]
-        filled[fold, of_class[labels_of_group]] += share[labels_of_group]
-        of_all[fold] += share[labels_of_group].sum()
-        fold_of[group] = fold + 1
-    return fold_of[group_of]

@@ -160,10 +160,10 @@ def load(options: SourceOptions) -> Dataset:
             ours = identity.of_files(word, listing.table["path"])
         names = [folds.name]
         claim_of_dataset(beside, names, ours, folder, lambda file: file == folds)
-        beside.write({folds.name: text}, edited=True)
+        beside.write({folds.name: text}, edited=edited)
 
     edited = not beside.is_own(folds.name)
-    table, fold_notes = with_folds(
+    table, fold_notes, folds_drawn = with_folds(
         listed, folds, kept, options, edited=edited, write=write
     )
     as_published = (table["fold"] == listed["fold"]).all()
@@ -183,6 +183,7 @@ def load(options: SourceOptions) -> Dataset:
         "synthetic": int(word in SYNTHETIC),
         **audio_settings,
         "published_test": listing.published_test if as_published else None,
+        "folds_drawn": int(folds_drawn) or None,
         "groups": groups or None,
         "audio_dir": options.audio_dir or None,
         "table": content_hash(Path(word)) if Path(word).is_file() else None,

@@ -3,18 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from featurestack.features_cache.source_changes import has_other_folds
-from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.datasets.name_fields import propose_group
 from tests.cases import cases
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
-
-GROUPS = st.integers(0, 60)
-CLIPS = st.lists(st.tuples(st.sampled_from("abc"), GROUPS), min_size=6, max_size=60)
 
 
 def folds_of(folder, data, **options):
@@ -35,44 +29,6 @@ def test_clips_that_come_later_move_no_other_and_clips_that_come_back_find_their
     assert np.ptp(np.bincount(list(after.values()))[1:]) <= 2
     (tmp_path / "away").rename(folder / "cat")
     assert folds_of(folder, tmp_path, seed=6) == before | after
-
-
-@settings(max_examples=40, deadline=None)
-@given(CLIPS, st.integers(2, 5), st.integers(0, 9), st.dictionaries(GROUPS, st.just(2)))
-def test_drawn_folds_keep_groups_together_leave_those_that_stand_and_repeat(
-    clips, folds, seed, kept
-):
-    labels, groups = zip(*clips)
-    drawn = draw_folds(labels, groups, folds, seed, kept)
-    assert set(drawn) <= set(range(1, folds + 1))
-    assert pd.Series(drawn).groupby(list(groups)).nunique().max() == 1
-    assert all(fold == kept.get(group, fold) for group, fold in zip(groups, drawn))
-    assert (draw_folds(labels, groups, folds, seed, kept) == drawn).all()
-
-
-def test_other_names_of_classes_and_another_order_of_clips_draw_the_same_folds():
-    rng = np.random.default_rng(0)
-    takes = rng.integers(0, 50, 200)
-    labels = takes % 4
-    drawn = draw_folds(*named("dog owl cat emu", labels, takes), 5, 3, {})
-    order = rng.permutation(200)
-    renamed = named("emu dog owl ant", labels[order], takes[order])
-    assert (draw_folds(*renamed, 5, 3, {}) == drawn[order]).all()
-
-
-def named(classes, labels, takes):
-    """Labels and groups, as of files `class/take`."""
-    names = [classes.split()[label] for label in labels]
-    return names, [f"{name}/{take}" for name, take in zip(names, takes)]
-
-
-def test_folds_balance_every_label_of_clips_that_have_several_or_none():
-    rng = np.random.default_rng(0)
-    chosen = rng.random((600, 4)) < [0.5, 0.3, 0.2, 0.1]
-    labels = [";".join(np.array(list("abcd"))[row]) for row in chosen]
-    drawn = draw_folds(labels, np.repeat(np.arange(60), 10), 5, 0, {})
-    by_fold = pd.DataFrame(chosen).groupby(drawn).mean()
-    assert (np.ptp(by_fold, axis=0) < 0.07).all()  # 0.14 for random folds
 
 
 def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_commands(
