@@ -33,6 +33,18 @@ def test_changed_files_and_the_users_stay_and_are_named(tmp_path):
     assert texts == {"b": "mine", "c": "mine", "d": "1"}
 
 
+def test_an_edited_file_that_is_written_again_stays_the_users(tmp_path):
+    own = OwnFiles(tmp_path, ".record")
+    own.write({"a": "1"})
+    (tmp_path / "a").write_text("edited")
+    own.write({"a": "edited, and a row"}, edited=True)
+    assert (tmp_path / "a").read_text() == "edited, and a row"
+    assert not OwnFiles(tmp_path, ".record").is_own("a")
+    (tmp_path / "a").unlink()
+    own.write({"a": "2"})
+    assert OwnFiles(tmp_path, ".record").is_own("a")
+
+
 def test_a_file_of_another_command_is_not_replaced(tmp_path):
     file = tmp_path / "a.csv"
     for text in ("1", "2"):
