@@ -167,4 +167,3 @@ def test_commands_at_once_leave_no_strangers(users_folder):
         OwnFiles(trained),
     ):
         assert own.hashes and all(map(own.is_own, own.hashes))
-    assert "clips/index.html" in (users_folder / "reports" / "index.html").read_text()

@@ -296,7 +296,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         metric=suited(run.task.metric, labels),
         classes=classes,
         groups=clips["group"].to_numpy(),
-        folds=np.zeros(len(clips), np.intp),  # one model predicts all of them
+        folds=np.zeros((1, len(clips)), np.intp),  # one model predicts all
         labels=labels,
         probabilities=lost_ties(answers[run.classes].to_numpy(float), labels)[None],
     )
