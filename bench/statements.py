@@ -528,7 +528,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
     for number, values in enumerate(design.features(target, recording, rng)):
         external.write_feature(folder, f"f{number:02d}", values, ids)
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
-    question.folder.mkdir(parents=True)
+    question.folder.mkdir(parents=True, exist_ok=True)
     scores = rank(question.options, Cache(folder), question.features)
     fits, chosen = scores.fits, choose_sets(scores, [])
     run = train(
