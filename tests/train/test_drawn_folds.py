@@ -103,6 +103,27 @@ def test_seeds_are_one_row_whose_answers_are_averaged_by_clip(drawn_options):
     assert [line.split()[-1] for line in table[1:3]] == ["3", "3"]
 
 
+def test_a_list_of_runs_is_one_model_with_a_drawing_for_each(drawn_options):
+    """It has the scores that the report's row of the same seeds has."""
+    runs = {
+        features: [
+            ridge_of(drawn_options, seed=seed, features=features) for seed in range(3)
+        ]
+        for features in ("mel", "chroma")
+    }
+    found = compare(runs)
+    (ranking,) = rankings(load_runs(find(drawn_options.runs))[0])
+    rows = [
+        (run.features, run.score.value, run.score.low, run.score.high)
+        for run in ranking.runs
+    ]
+    columns = ["model", "score", "low", "high"]
+    assert [*found.table[columns].itertuples(index=False, name=None)] == rows
+    assert "3 drawings of 3 folds" in found.sentence
+    alone = compare({features: own[1] for features, own in runs.items()})
+    assert "drawings" not in alone.sentence
+
+
 def test_runs_of_other_drawings_are_compared_and_runs_of_other_folds_are_not(
     drawn_options, tmp_path
 ):
