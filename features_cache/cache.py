@@ -13,8 +13,9 @@ after the values were copied: a clip that was written meanwhile is checked again
 """
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -87,6 +88,28 @@ def mask_of(clips: Any, names: NDArray[np.object_]) -> Any:
         f" {counted(len(names), 'clip')}: expected one True or False for each row of"
         " cache.clips; sub.index[mask] selects the clips of a part of the table"
     )
+
+
+def row_numbers(clips: Any, names: NDArray[np.object_]) -> NDArray[np.intp]:
+    """The rows of the clip table that a number, a slice, an array or a mask means."""
+    rows = np.arange(len(names))[mask_of(clips, names)]
+    if np.ndim(rows) > 1:
+        raise IndexError
+    return rows
+
+
+@contextmanager
+def refusing(clips: Any, count: int, more: str = "") -> Iterator[None]:
+    """Errors of numpy, pandas and torch about these rows of `count` as a sentence."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except (LookupError, OverflowError, RuntimeError, TypeError, ValueError):
+        raise RequestError(
+            f"{shortened(' '.join(repr(clips).split()))}: expected a number, a slice or"
+            f" a mask of the {counted(count, 'row')} of cache.clips{more}"
+        ) from None
 
 
 def in_words(audio: "StoredFeature | IndexSettings") -> str:
@@ -168,17 +191,10 @@ class FeatureMaps(StoredFeature):
         """The values of these rows of the clip table, given as a number, a slice, an
         array or a mask.
         """
-        rows = mask_of(clips, self.names)
-        try:
-            positions = np.arange(len(self))[rows]
-        except (IndexError, OverflowError) as error:
-            if isinstance(rows, int) and isinstance(error, IndexError):
-                raise  # it ends a loop over the maps
-            given = shortened(" ".join(repr(rows).split()))
-            raise RequestError(
-                f"{given}: expected a number, a slice or a mask of the"
-                f" {counted(len(self), 'row')} of cache.clips; cache.read takes ids"
-            ) from None
+        if isinstance(clips, int) and len(self) <= clips <= sys.maxsize:
+            raise IndexError(f"row {clips} is out of bounds")  # ends a loop
+        with refusing(clips, len(self), "; cache.read takes ids"):
+            positions = row_numbers(clips, self.names)
         values = self.read(np.atleast_1d(positions))
         return values if np.ndim(positions) else values[0]
 
@@ -450,11 +466,11 @@ class Cache(IndexSettings):
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """Rows of `clips` for ids, rows or a mask; RequestError for an unknown id."""
-        clips = np.atleast_1d(mask_of(ids, self.sources["clip_id"].to_numpy()))
-        if clips.dtype == bool:
-            return np.arange(len(self.clips))[clips]
-        if clips.dtype.kind in "iu":
-            return clips.astype(np.intp, copy=False)
+        names = self.sources["clip_id"].to_numpy()
+        with refusing(ids, len(names), ", or ids"):
+            clips = np.atleast_1d(mask_of(ids, names))
+            if clips.dtype.kind in "biu":
+                return row_numbers(clips, names)
         rows = self._rows_by_id.get_indexer(pd.Index(clips.astype(str)))
         if (rows < 0).any():
             raise RequestError(

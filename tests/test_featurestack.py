@@ -18,7 +18,8 @@ from featurestack.base import HOME
 from featurestack.base.errors import DamagedFile, see
 from featurestack.base.options import DatasetOptions, fields, reword
 from featurestack.base.shell import program
-from featurestack.cli.commands import run
+from featurestack.base.terminal import Notice, tell, warn
+from featurestack.cli.commands import command, run
 from featurestack.cli.parser import parse
 from featurestack.cli.words import COMMANDS, options_of
 from featurestack.features_cache import external
@@ -227,7 +228,24 @@ def test_clips_says_once_what_may_be_source_recordings(tmp_path, capsys):
         fs.write(fs.tone(440 + number, 0.1), file)
     for said in (1, 0):
         fs.clips(tmp_path / "sounds", tmp_path / "data")
-        assert capsys.readouterr().err.count("source recordings, add GROUP=") == said
+        assert capsys.readouterr().err.count("source recordings, add group=") == said
+
+
+def test_notices_name_keywords_in_python_and_options_in_a_command(capsys):
+    @command
+    def noticing(dataset: str) -> None:
+        tell(f"DATASET={dataset} of today; RUN= names another")
+        warn(f"DATASET={dataset} is old")
+
+    def typed(options: DatasetOptions) -> None:
+        noticing(options.dataset)
+
+    with pytest.warns(Notice, match='^dataset="birds" is old$'):
+        noticing("birds")
+    assert capsys.readouterr().err == 'dataset="birds" of today; run= names another\n'
+    with pytest.warns(Notice, match="^DATASET=birds is old$"):
+        run(typed, DatasetOptions, ["DATASET=birds"])
+    assert capsys.readouterr().err.startswith("DATASET=birds of today; RUN= names")
 
 
 def test_a_command_that_calls_a_function_speaks_of_what_was_typed():

@@ -9,7 +9,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
 from featurestack.base import NAME
@@ -71,6 +72,11 @@ def open_output() -> None:
             setattr(sys, name, nowhere)
         elif isinstance(output, io.TextIOWrapper) and output.encoding != "utf-8":
             output.reconfigure(errors="backslashreplace")
+
+
+# what puts a notice into the words of its reader: options for a command, keywords for
+# a function of Python
+WORDING: ContextVar[Callable[[str], str]] = ContextVar("WORDING", default=str)
 
 
 class Notice(UserWarning):
@@ -155,7 +161,7 @@ def silenced() -> Iterator[None]:
 def tell(text: str) -> None:
     """Print on standard error, with control characters escaped."""
     if not quiet and sys.stderr is not None:
-        print(printable(text), file=sys.stderr, flush=True)
+        print(printable(WORDING.get()(text)), file=sys.stderr, flush=True)
 
 
 def status_of(whole: bool) -> int:
@@ -180,7 +186,7 @@ def warn(text: str) -> None:
         if not frame.f_globals.get("__name__", "").startswith(f"{NAME}."):
             break
         level += 1
-    warnings.warn(text, Notice, stacklevel=level)
+    warnings.warn(WORDING.get()(text), Notice, stacklevel=level)
 
 
 def tell_warnings() -> None:

@@ -31,9 +31,17 @@ from featurestack.base.errors import (
     nearest,
     reason_of,
 )
-from featurestack.base.options import SURROGATE, Options, fields, own_options, reword
+from featurestack.base.options import (
+    SURROGATE,
+    Options,
+    fields,
+    in_keywords,
+    own_options,
+    reword,
+)
 from featurestack.base.registry import load_given
 from featurestack.base.terminal import (
+    WORDING,
     Printable,
     open_output,
     silenced,
@@ -227,6 +235,15 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         current_folder()
         positional: Any = [*map(as_path, args)]
         named: Any = {name: as_path(value) for name, value in given.items()}
+
+        def spoken() -> tuple[Any, list[Any]]:
+            every = every_options().values()
+            options = {name: own for each in every for name, own in each.items()}
+            taken = signature.bind(*positional, **named).arguments
+            return options, [taken[n] for n in taken.keys() & options]
+
+        typed = TYPED.get()
+        reset = WORDING.set(str if typed else lambda text: in_keywords(text, *spoken()))
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 if others:
@@ -235,11 +252,8 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                     require_remembered(others, values.arguments)
                 return function(*positional, **named)
         except Error as error:
-            if not TYPED.get():
-                every = every_options().values()
-                options = {name: own for each in every for name, own in each.items()}
-                taken = signature.bind(*positional, **named).arguments
-                reword(error, options, [taken[n] for n in taken.keys() & options])
+            if not typed:
+                reword(error, *spoken())
             raise
         except (OSError, MemoryError, Warning):
             raise
@@ -250,6 +264,8 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             if isinstance(error, TypeError) and not inside:
                 raise  # a call that the signature does not take
             raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
+        finally:
+            WORDING.reset(reset)
 
     return call
 

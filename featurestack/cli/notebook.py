@@ -2,7 +2,7 @@
 notebooks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,7 @@ def run(
 
 @command
 def predict_audio(
-    trained: "RunFolder | Model | Path | str",
+    run: "RunFolder | Model | Path | str",
     files: "ClipLike | Sequence[ClipLike]",
     *,
     sample_rate: float | None = None,
@@ -141,7 +141,7 @@ def predict_audio(
 
     Parameters
     ----------
-    trained : RunFolder, Model, Answer, path or str
+    run : RunFolder, Model, Answer, path or str
         From `fs.fit`, `fs.run` or `fs.answer`, or as `fs.Model` takes it; predictions
         of a run's folds are averaged.
     files : path, Clip or array (samples,), or list of them
@@ -177,8 +177,9 @@ def predict_audio(
         tell_model,
     )
 
-    model = trained if isinstance(trained, Model) else Model(trained)
-    each: Any = [files] if is_one(files) else files
+    model = run if isinstance(run, Model) else Model(run)
+    several = isinstance(files, Iterable) and not is_one(files)
+    each: Any = files if several else [files]
     named: dict[str, Path] = {}
     with TemporaryDirectory() as folder:  # a clip is predicted as its file would be
         for place, file in enumerate(each):

@@ -421,6 +421,8 @@ def array_of(name: str, values: Any) -> NDArray[Any]:
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(f"{name} cannot be read as an array: {reason}") from None
+    if not array.ndim:
+        raise RequestError(f"{name}: expected a list or an array, not {values!r}")
     return array
 
 
@@ -520,7 +522,8 @@ def repeats_of(model: Any, clips: Clips) -> list[Any]:
         if index_of(model) is None:
             return [part.reset_index(drop=True) for part in parts]
         return parts
-    if isinstance(model, list | tuple | np.ndarray) and len(model):
+    parts = isinstance(model, list | tuple | np.ndarray)
+    if parts and getattr(model, "ndim", 1) and len(model):
         number = len(clips.labels)
         if all(is_run(own) or np.shape(own)[:1] == (number,) for own in model):
             return [*model]

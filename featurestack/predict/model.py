@@ -77,10 +77,10 @@ class Model:
 
     Parameters
     ----------
-    trained : path, str or RunFolder
+    run : path, str or RunFolder
         The file of a bundle, an exported ONNX file, a run's folder, name or unique
         prefix, or `last`; or a run of `fs.fit` or `fs.run`.
-    folder : path
+    runs : path
         The runs that a name is looked for in.
     device : str
         "cpu", "cuda", "mps", or "auto" for the best available.
@@ -110,8 +110,8 @@ class Model:
 
     def __init__(
         self,
-        trained: Path | str | RunFolder,
-        folder: Path | str = "runs",
+        run: Path | str | RunFolder,
+        runs: Path | str = "runs",
         *,
         device: str = "cpu",
         reject: float = 0.0,
@@ -121,14 +121,16 @@ class Model:
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
         self.how: dict[str, Any] = {"device": device, "reject": reject, "gate": gate}
-        run: Path | str | RunFolder = trained
         try:
             limits = TrainedOptions(reject=reject, gate=gate)
-            if not isinstance(trained, RunFolder):
-                run = os.fspath(trained)
+            if not isinstance(run, RunFolder | str | os.PathLike):
+                kind = type(run).__name__
+                raise RequestError(f"expected a run, a file or a name, not {kind}")
+            if not isinstance(run, RunFolder):
+                run = os.fspath(run)
                 if not is_file(run):
                     of_dataset = named_dataset(dataset, Path(data))
-                    run = select_one(folder, str(run), *of_dataset, data=data)
+                    run = select_one(runs, str(run), *of_dataset, data=data)
         except RequestError as error:
             reword(error, fields(TrainedOptions), [run])
             raise

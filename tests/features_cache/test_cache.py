@@ -6,6 +6,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from featurestack.base.errors import UnreadableClips
 from featurestack.features_cache import external, hdf5
@@ -54,7 +55,17 @@ def test_a_mask_with_an_index_is_put_in_the_order_of_the_clips(cache, values):
             cache["mine"][part]
 
 
-@pytest.mark.parametrize("rows", [2**63, CLIPS[:2], "clip1", np.array([99]), 1.5])
+RAGGED, TABLE = [[1], [1, 2]], np.zeros((2, 2), int)
+GRADIENT = torch.ones(2, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *(2**63, CLIPS[:2], "clip1", np.array([99]), 1.5, slice(1.5, 3), None, True),
+        *(RAGGED, TABLE, GRADIENT),
+    ],
+)
 def test_what_is_no_row_is_refused_in_a_sentence(cache, rows):
     with refused("expected a number, a slice or a mask .* cache.read takes ids"):
         cache["mine"][rows]
