@@ -29,14 +29,8 @@ from featurestack.base.files import is_file
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
 from featurestack.comparison.metrics import Floats, Ints, largest_first
+from featurestack.features_cache import clip_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.clip_table import (
-    by_label,
-    classes_in,
-    has_windows,
-    originals,
-    spans,
-)
 from featurestack.features_cache.feature_names import parse_set
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
@@ -207,7 +201,7 @@ def clip_audio(
     table = cache.clips
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if is_file(path)}
-    places = dict(zip(table["clip_id"], spans(table)))
+    places = dict(zip(table["clip_id"], clip_table.spans(table)))
     players = {}
     left = most
     for clip in progress(
@@ -236,7 +230,7 @@ def clip_audio(
 
 def data_facts(cache: Cache) -> dict[str, str]:
     """Facts about a dataset: name -> text."""
-    clips = originals(cache.clips)
+    clips = clip_table.originals(cache.clips)
     files = cache.folder.glob("*.h5")
     stored = sum(file.stat().st_size for file in files if file.is_file())
     more = len(cache.clips) - len(clips)
@@ -246,12 +240,12 @@ def data_facts(cache: Cache) -> dict[str, str]:
         number = "not stated, each clip counted as its own recording"
     own = "" if cache.folds_csv.exists() else ", the dataset's own"
     of_recordings = ""
-    if has_windows(clips):
+    if clip_table.has_windows(clips):
         of_recordings = f" windows of {counted(clips['path'].nunique(), 'recording')}"
     only_trained = f" and {more:,} used only for training" if more else ""
     return {
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
-        "Classes": str(len(classes_in(clips))),
+        "Classes": str(len(clip_table.classes_in(clips))),
         groups[0].upper() + groups[1:]: number,
         "Folds": f"{clips['fold'].nunique()}{own}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
@@ -268,7 +262,7 @@ tables.declare(
 
 def clips_by_fold(cache: Cache) -> pd.DataFrame:
     """The clips of each class in each fold, by category, then by class."""
-    each = by_label(originals(cache.clips))
+    each = clip_table.by_label(clip_table.originals(cache.clips))
     counts = pd.crosstab([each["category"], each["label"]], each["fold"])
     counts = counts.droplevel(0).rename(index={"": "(none)"})
     return counts.add_prefix("fold").reset_index()

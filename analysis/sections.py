@@ -28,16 +28,8 @@ from featurestack.analysis.figures import (
 )
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Report, Section
+from featurestack.analysis.report import tables
 from featurestack.analysis.report.runs import Problem
-from featurestack.analysis.report.tables import (
-    classes_shown,
-    common_mistake,
-    confusion_by_category,
-    confusion_table,
-    error_table,
-    foreign_table,
-    settings,
-)
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import count, counted, duration, percent
@@ -107,15 +99,15 @@ def first_screen(report: Report) -> Section:
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
     values |= {"chart": chart, "chart_title": title, "ticks": ticks}
     if not best.metric.multilabel:
-        matrix = confusion_by_category(best)
+        matrix = tables.confusion_by_category(best)
         browser = next(
             own.values for own in report.sections if own.template == "errors"
         )
         values |= {
             "confusion": matrix["counts"],
             "classes": matrix["classes"],
-            "shown_classes": classes_shown(matrix["counts"]),
-            "mistake": common_mistake(best),
+            "shown_classes": tables.classes_shown(matrix["counts"]),
+            "mistake": tables.common_mistake(best),
             "audio": browser["audio"],
         }
     return Section(values=values)
@@ -191,7 +183,7 @@ def errors(report: Report) -> Section | None:
     difficulty = clip_difficulty(runs)
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
-    mistake = common_mistake(runs[0])
+    mistake = tables.common_mistake(runs[0])
     examples = [mistake["wrong"], mistake["right"]] if mistake else []
     shown: list[str] = []
     images: Mapping[str, object] = {}
@@ -208,7 +200,7 @@ def errors(report: Report) -> Section | None:
         "wrong": wrong,
         "images": images,
         "browser": {"group": report.found.group, **data},
-        "confusion": confusion_by_category(runs[0])["counts"],
+        "confusion": tables.confusion_by_category(runs[0])["counts"],
     }
     return Section("Errors", values=values)
 
@@ -219,7 +211,7 @@ def tag_errors(report: Report) -> Section | None:
     best = report.found.runs[0]
     if not best.metric.multilabel:
         return None
-    table = error_table(best)
+    table = tables.error_table(best)
     by_kind = table.groupby(["class", "kind"], sort=False)
     shown = by_kind.head(MOST_ERRORS)
     clips = [*dict.fromkeys(shown["clip_id"])]
@@ -238,7 +230,7 @@ def runs(report: Report) -> Section:
     """The facts and settings of the best runs."""
     found = report.found
     matrices = {
-        f"{run.name}.confusion": confusion_table(run)
+        f"{run.name}.confusion": tables.confusion_table(run)
         for run in found.runs
         if not run.metric.multilabel
     }
@@ -251,7 +243,7 @@ def runs(report: Report) -> Section:
             words += without(own.run.config.command, "FEATURES")
             words += [f"SEED={seeds}"] if seeds != "0" else []
             again = make_command("train", *given, *words)
-        shown.append((own, run_facts(own), settings(own.run), again))
+        shown.append((own, run_facts(own), tables.settings(own.run), again))
     values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
     return Section("Runs", tables=matrices, values=values)
 
@@ -296,7 +288,7 @@ def foreign(report: Report) -> Section | None:
             share = share_of_sure(counts.to_numpy())
             return Section(
                 "None of the classes",
-                tables={f"{folder.name}.foreign": foreign_table(counts)},
+                tables={f"{folder.name}.foreign": tables.foreign_table(counts)},
                 values={"run": folder.name},
                 leads={label: f"{percent(share)} %"},
             )

@@ -26,15 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
+from featurestack.base import files
 from featurestack.base.errors import DamagedFile, Failed
-from featurestack.base.files import (
-    Lock,
-    boot_id,
-    draft_of,
-    is_held,
-    remove_drafts,
-    sync,
-)
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.hdf5 import LOCKS, intact, lock, now, read_header
 
@@ -85,7 +78,7 @@ def claims(folder: Path) -> list[tuple[Claim, bool]]:
         # its run ended just now, or it is damaged
         with suppress(FileNotFoundError, ValueError, TypeError):
             claim = Claim(marker, **json.loads(marker.read_text()))
-            readable.append((claim, is_held(marker, shared=True)))
+            readable.append((claim, files.is_held(marker, shared=True)))
     return readable
 
 
@@ -98,7 +91,7 @@ def claimed(
     # absolute, since workers on other machines have other working folders
     name = f"run-{host}-{process}-{secrets.token_hex(4)}.json"
     marker = folder.absolute() / LOCKS / name
-    claim = Claim(marker, features, *rows, host, process, now(), boot_id())
+    claim = Claim(marker, features, *rows, host, process, now(), files.boot_id())
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
@@ -108,17 +101,17 @@ def claimed(
                     if not lives and (other.overlaps(claim) or other.host == host):
                         _clear(folder, other, claim.boot)
                 admitted = marker.with_name("run")
-                remove_drafts(admitted, locked=True)
-                draft = draft_of(admitted)
-                own_lock = Lock(draft)  # locked before it has its name
+                files.remove_drafts(admitted, locked=True)
+                draft = files.draft_of(admitted)
+                own_lock = files.Lock(draft)  # locked before it has its name
                 own_lock.take()
-                claim = replace(claim, locked=is_held(draft, shared=True))
+                claim = replace(claim, locked=files.is_held(draft, shared=True))
                 content = asdict(claim)
                 del content["marker"]
                 draft.write_text(json.dumps(content, indent=1))
-                sync(draft)
+                files.sync(draft)
                 draft.replace(marker)
-                sync(marker.parent)
+                files.sync(marker.parent)
                 claim.writing.touch()
                 break
         tell_once(f"waiting for another run, which writes these clips: {rivals[0]}")
@@ -132,7 +125,7 @@ def claimed(
 
 def _clear(folder: Path, claim: Claim, boot: str) -> None:
     """Remove a dead run's claim; check clips of another boot or machine."""
-    with Lock(claim.writing):  # from here on none of its workers writes
+    with files.Lock(claim.writing):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(
                 "a run on another machine, or before a restart, is gone: checking what"
@@ -152,7 +145,7 @@ def _remove(folder: Path, claim: Claim) -> None:
     """Flush to disk the files that a run wrote, then remove its claim."""
     for name in claim.features:
         with suppress(FileNotFoundError):
-            sync(folder / f"{name}.h5")
-    sync(folder)
+            files.sync(folder / f"{name}.h5")
+    files.sync(folder)
     claim.marker.unlink(missing_ok=True)
     claim.writing.unlink(missing_ok=True)

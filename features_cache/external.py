@@ -20,26 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted
+from featurestack.features_cache import clip_table, feature_names, hdf5
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.clip_table import (
-    SEPARATOR,
-    complete,
-    has_windows,
-    with_sources,
-)
 from featurestack.features_cache.datasets import EXTERNAL, is_cache
-from featurestack.features_cache.feature_names import (
-    NO_FEATURE_NAMES,
-    Channel,
-    parse_channel,
-)
-from featurestack.features_cache.hdf5 import (
-    AXES,
-    StoredFeature,
-    fingerprints,
-    state_word,
-    to_stored,
-)
 from featurestack.features_cache.index_file import refresh
 from featurestack.features_cache.writer import install
 
@@ -79,15 +62,15 @@ def create_cache(
         "sample_rate": sample_rate,
         "samples": round(sample_rate * duration),
     }
-    clips = complete(table)
+    clips = clip_table.complete(table)
     lacking = clips["clip_id"][clips["label"] == ""]
-    several = clips["label"].str.contains(SEPARATOR, regex=False).any()
-    if len(lacking) and not (several or has_windows(clips)):
+    several = clips["label"].str.contains(clip_table.SEPARATOR, regex=False).any()
+    if len(lacking) and not (several or clip_table.has_windows(clips)):
         raise RequestError(
             f"{lacking.iloc[0]} has no label, like {len(lacking):,} of"
             f" {counted(len(clips), 'row')}: write one, or remove the rows"
         )
-    refresh(folder, with_sources(clips, None), settings)
+    refresh(folder, clip_table.with_sources(clips, None), settings)
 
 
 def values_hash(array: NDArray, ids: Iterable[str]) -> str:
@@ -127,10 +110,13 @@ def write_feature(
         raise RequestError(f"{folder} is not a cache: external.create_cache makes one")
     cache = Cache(folder)
     clips = cache.sources
-    if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:
+    if (
+        feature_names.parse_channel(name) != feature_names.Channel(name)
+        or name in feature_names.NO_FEATURE_NAMES
+    ):
         raise RequestError(
             f"{name!r}: an external feature's name is one word, and none of"
-            f" {', '.join(NO_FEATURE_NAMES)}"
+            f" {', '.join(feature_names.NO_FEATURE_NAMES)}"
         )
     array, count = np.asarray(values), len(clip_ids)
     if array.ndim not in (1, 2, 3) or len(array) != count or 0 in array.shape:
@@ -139,7 +125,7 @@ def write_feature(
             f" ({count}, rows, frames)"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
-    for axis, length in zip(AXES, array.shape[1:]):
+    for axis, length in zip(hdf5.AXES, array.shape[1:]):
         about[axis] = np.asarray(about.get(axis, range(length)), float)
         if about[axis].shape != (length,):
             raise RequestError(
@@ -151,7 +137,7 @@ def write_feature(
     parameters = dict(about.pop("parameters", {}))
     # so that runs on other values of the same name are other runs
     parameters[VALUES_HASH] = values_hash(array, ids)
-    feature = StoredFeature(
+    feature = hdf5.StoredFeature(
         path=cache.folder / f"{name}.h5",
         stored=name,
         feature=name,
@@ -167,15 +153,15 @@ def write_feature(
 
 
 def _stored(
-    feature: StoredFeature,
+    feature: hdf5.StoredFeature,
     keys: NDArray[np.uint64],
     maps: Iterable[tuple[str, int, NDArray]],
 ) -> Iterator[tuple[int, NDArray, int]]:
     """(row, values as stored, state word) of (clip, row, values)."""
-    states = fingerprints(keys, feature.key)
+    states = hdf5.fingerprints(keys, feature.key)
     for clip, row, plane in maps:
         try:
-            converted = to_stored(plane, feature.dtype)
+            converted = hdf5.to_stored(plane, feature.dtype)
         except (ValueError, TypeError) as error:
             raise RequestError(f"{feature.stored}, {clip}: {error}") from None
-        yield row, converted, state_word(int(states[row]), converted)
+        yield row, converted, hdf5.state_word(int(states[row]), converted)

@@ -29,13 +29,7 @@ from featurestack.base.files import hash_of, is_file, replace_file, replaced
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell_once
-from featurestack.features_cache import hdf5
-from featurestack.features_cache.clip_table import (
-    INDEX_COLUMNS,
-    SOURCE_COLUMNS,
-    VERSION_COLUMNS,
-    with_sources,
-)
+from featurestack.features_cache import clip_table, hdf5
 from featurestack.features_cache.datasets import INDEX, other_source
 from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
@@ -115,8 +109,10 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
         refuse_newer(folder / INDEX, version, FORMAT)
         columns: dict[str, list[str] | NDArray] = {}
         group = file[CLIPS]
-        for name in INDEX_COLUMNS:
-            if name in VERSION_COLUMNS and name not in group:  # of an earlier version
+        for name in clip_table.INDEX_COLUMNS:
+            if (
+                name in clip_table.VERSION_COLUMNS and name not in group
+            ):  # of an earlier version
                 columns[name] = np.zeros(len(columns["clip_id"]), np.int64)
                 continue
             column = hdf5.read_column(group, name)
@@ -145,7 +141,7 @@ def refresh(
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
-            for name in INDEX_COLUMNS:
+            for name in clip_table.INDEX_COLUMNS:
                 hdf5.write_column(group, name, table[name].to_numpy())
             for name in feature_names(folder):
                 file[name] = h5py.ExternalLink(f"{name}.h5", "/values")
@@ -157,8 +153,8 @@ def updated(
     """The clip table that `refresh` would write, and whether the index is current."""
     try:
         before, made = read_index(folder)
-        merged = with_sources(clips, before)
-        for name in SOURCE_COLUMNS:
+        merged = clip_table.with_sources(clips, before)
+        for name in clip_table.SOURCE_COLUMNS:
             merged.iloc[part, merged.columns.get_loc(name)] = clips[name].iloc[part]
         with hdf5.opened(folder / INDEX) as file:
             linked = set(file) == {CLIPS, *feature_names(folder)}
@@ -167,7 +163,10 @@ def updated(
     same = (
         linked
         and made == {**settings, hdf5.MARK: FORMAT}
-        and all(np.array_equal(before[name], merged[name]) for name in INDEX_COLUMNS)
+        and all(
+            np.array_equal(before[name], merged[name])
+            for name in clip_table.INDEX_COLUMNS
+        )
     )
     return merged, same
 

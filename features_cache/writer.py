@@ -38,33 +38,11 @@ from featurestack.base.errors import DamagedFile, OutdatedFeature, RequestError
 from featurestack.base.files import Lock, is_held, named_errors, remove_drafts, replaced
 from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import tell
+from featurestack.features_cache import hdf5, index_file
 from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
 from featurestack.features_cache.clip_table import rows_of
 from featurestack.features_cache.datasets import INDEX
-from featurestack.features_cache.hdf5 import (
-    LOCKS,
-    StoredFeature,
-    as_stored,
-    clip_keys,
-    difference,
-    lock,
-    read_header,
-    reserve_space,
-    write_structure,
-)
 from featurestack.features_cache.identity import Identity, of_cache
-from featurestack.features_cache.index_file import (
-    HEADERS,
-    WHOLE,
-    claim_names,
-    feature_names,
-    has_failed,
-    is_verified,
-    note_verified,
-    refresh,
-    updated,
-    write_failures,
-)
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word
@@ -79,7 +57,7 @@ class Extraction:
     read_only: bool  # whether the cache is used as it is
     clips: pd.DataFrame  # N rows, columns of the index
     settings: Mapping[str, str | int]  # attributes of the index
-    stored: tuple[StoredFeature, ...]  # F, as their files should be
+    stored: tuple[hdf5.StoredFeature, ...]  # F, as their files should be
     part: slice  # rows of this run, whose audio files were looked at
     # stored name of a feature whose file holds values of other parameters -> their name
     former: Mapping[str, str] = field(default_factory=dict)
@@ -105,12 +83,12 @@ class Extraction:
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""
-        return as_stored(self.clips["clip_id"].to_numpy())
+        return hdf5.as_stored(self.clips["clip_id"].to_numpy())
 
     @functools.cached_property
     def keys(self) -> NDArray[np.uint64]:
         """(N,) clip keys; a fingerprint combines a clip's key with a feature's."""
-        return clip_keys(self.clips)
+        return hdf5.clip_keys(self.clips)
 
 
 @dataclass(frozen=True)
@@ -144,7 +122,7 @@ def missing(extraction: Extraction) -> Missing:
 
 
 def _compare_file(
-    extraction: Extraction, feature: StoredFeature
+    extraction: Extraction, feature: hdf5.StoredFeature
 ) -> tuple[NDArray[np.bool_], bool, list[str]]:
     """(N,) whether the file of `feature` holds each clip; whether the file has exactly
     these clips, in this order; notes. CRCs of the part are compared unless the file is
@@ -162,11 +140,13 @@ def _compare_file(
         kept = f"; its values stay, as {former}" if former else ""
         return done, False, [f"made again: {other}{kept}"]
     checked = done.copy()
-    checked[extraction.part] = not is_verified(file.path)
+    checked[extraction.part] = not index_file.is_verified(file.path)
     status = file.status(row_of, extraction.keys, checked)
     done = status.done
     if extraction.read_only:  # clips that failed are not computed again
-        done = done | has_failed(extraction.folder, extraction.clips, [feature.stored])
+        done = done | index_file.has_failed(
+            extraction.folder, extraction.clips, [feature.stored]
+        )
     fits = np.array_equal(file.clip_ids, extraction.ids)
     notes = []
     if count := int(status.damaged.sum()):
@@ -181,15 +161,15 @@ def _compare_file(
 
 
 def _open_file(
-    extraction: Extraction, feature: StoredFeature
-) -> tuple[StoredFeature, NDArray[np.intp]]:
+    extraction: Extraction, feature: hdf5.StoredFeature
+) -> tuple[hdf5.StoredFeature, NDArray[np.intp]]:
     """The feature's file, and (N,) the row of each clip in it, -1 for none;
     FileNotFoundError, DamagedFile, or OutdatedFeature if it was made in another way.
     """
-    file = read_header(feature.path)
+    file = hdf5.read_header(feature.path)
     shape = feature.rows, feature.frames
     if file.key != feature.key or (file.rows, file.frames) != shape:
-        what = difference(file.facts, feature.facts) or "frames of another length"
+        what = hdf5.difference(file.facts, feature.facts) or "frames of another length"
         raise OutdatedFeature(f"{file.path.name} was made with {what}")
     return file, rows_of(extraction.ids, file.clip_ids)
 
@@ -197,7 +177,7 @@ def _open_file(
 def nothing_missing(extraction: Extraction) -> Missing | None:
     """An empty Missing if the run has no work and so needs no lock, else None."""
     if not extraction.read_only:
-        _, current = updated(
+        _, current = index_file.updated(
             extraction.folder, extraction.clips, extraction.settings, extraction.part
         )
         if not current or claims(extraction.folder):
@@ -205,14 +185,16 @@ def nothing_missing(extraction: Extraction) -> Missing | None:
     lacking = missing(extraction)
     if len(lacking.clips) or lacking.sizes:
         return None
-    if extraction.is_whole and not all(map(is_verified, extraction.files)):
+    if extraction.is_whole and not all(map(index_file.is_verified, extraction.files)):
         with suppress(PermissionError, RequestError):
-            note_verified(extraction.folder, extraction.names)
+            index_file.note_verified(extraction.folder, extraction.names)
     return lacking
 
 
 def write_batch(
-    files: Sequence[StoredFeature], claim: Claim, batch: Iterable[tuple[int, Clips]]
+    files: Sequence[hdf5.StoredFeature],
+    claim: Claim,
+    batch: Iterable[tuple[int, Clips]],
 ) -> None:
     """Write a worker's clips as they are computed; RunIsGone if their run has ended.
 
@@ -244,16 +226,16 @@ def write_batch(
 @contextmanager
 def cache_writer(
     extraction: Extraction, describe: Callable[[Missing], None]
-) -> Iterator[tuple[Missing, list[StoredFeature], Claim]]:
+) -> Iterator[tuple[Missing, list[hdf5.StoredFeature], Claim]]:
     """Admit a run to a cache, once no other run writes the same clips or files, and
     make the files that the cache lacks; RequestError if the disk has no space.
     `describe` is called before anything is made.
 
     Yields what is missing, the files (F,) under shared locks, and the run's claim.
     """
-    names = INDEX, *HEADERS, *(file.name for file in extraction.files)
+    names = INDEX, *index_file.HEADERS, *(file.name for file in extraction.files)
     ours = None if extraction.read_only else extraction.identity
-    claim_names(extraction.folder, *names, ours=ours)
+    index_file.claim_names(extraction.folder, *names, ours=ours)
     rows = extraction.part.start, extraction.part.stop
     with (
         claimed(extraction.folder, extraction.names, rows) as claim,
@@ -277,7 +259,7 @@ def cache_writer(
                     extraction, feature, feature.stored in lacking.sizes
                 )
                 files.append(locks.enter_context(ready))
-            refresh(
+            index_file.refresh(
                 extraction.folder,
                 extraction.clips,
                 extraction.settings,
@@ -288,7 +270,7 @@ def cache_writer(
             file.forget(rows_todo[file.map(state=True)[rows_todo] != 0])
         yield lacking, files, claim
         if extraction.is_whole:
-            note_verified(extraction.folder, extraction.names)
+            index_file.note_verified(extraction.folder, extraction.names)
 
 
 def note_results(
@@ -301,21 +283,23 @@ def note_results(
     that it lacks.
     """
     tried, names = lacking.clips, extraction.names
-    whole = [row for row, feature, _ in failures if feature == WHOLE]
+    whole = [row for row, feature, _ in failures if feature == index_file.WHOLE]
     computed = _computed_clips(extraction.folder) if whole else set()
     partly = {row for row in whole if extraction.ids[row] in computed}
     noted = []
     for row, feature, reason in failures:
         of_row = [feature]
-        if row in partly and feature == WHOLE:
+        if row in partly and feature == index_file.WHOLE:
             of_row = [names[column] for column in np.flatnonzero(lacking.todo[row])]
         noted += [(row, name, reason) for name in of_row]
-    write_failures(extraction.folder, extraction.clips, tried, names, sorted(noted))
+    index_file.write_failures(
+        extraction.folder, extraction.clips, tried, names, sorted(noted)
+    )
     if failures and extraction.is_whole:
         for file in extraction.files:
-            if not read_header(file).map(state=True).any():
+            if not hdf5.read_header(file).map(state=True).any():
                 file.unlink()
-        refresh(
+        index_file.refresh(
             extraction.folder, extraction.clips, extraction.settings, extraction.part
         )
 
@@ -323,9 +307,9 @@ def note_results(
 def _computed_clips(folder: Path) -> set[bytes]:
     """Ids of the clips that have a feature, as stored in the files."""
     ids = set[bytes]()
-    for name in feature_names(folder):
+    for name in index_file.feature_names(folder):
         with suppress(DamagedFile):
-            file = read_header(folder / f"{name}.h5")
+            file = hdf5.read_header(folder / f"{name}.h5")
             ids.update(file.clip_ids[file.map(state=True)[:] != 0])
     return ids
 
@@ -335,9 +319,11 @@ def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
     """The clips that the cache lacks, under the lock for creating files."""
     folder = extraction.folder
     while True:
-        with lock(folder, "preparing"):
+        with hdf5.lock(folder, "preparing"):
             lacking = missing(extraction)
-            locks = {name: folder / LOCKS / f"{name}.lock" for name in lacking.sizes}
+            locks = {
+                name: folder / hdf5.LOCKS / f"{name}.lock" for name in lacking.sizes
+            }
             busy = [
                 name for name, file in locks.items() if file.exists() and is_held(file)
             ]
@@ -348,16 +334,16 @@ def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
             f"waiting: {busy[0]}.h5 has to be made again for these clips, and another"
             " run is writing to it"
         )
-        with lock(folder, busy[0]):
+        with hdf5.lock(folder, busy[0]):
             pass  # granted when no run writes to the file
 
 
 @contextmanager
 def _locked_file(
-    extraction: Extraction, feature: StoredFeature, anew: bool
-) -> Iterator[StoredFeature]:
+    extraction: Extraction, feature: hdf5.StoredFeature, anew: bool
+) -> Iterator[hdf5.StoredFeature]:
     """The feature's file under a shared lock; `anew` makes the file first."""
-    file_lock = lock(extraction.folder, feature.stored)
+    file_lock = hdf5.lock(extraction.folder, feature.stored)
     try:
         if anew:
             file_lock.take(wait=True)
@@ -366,12 +352,12 @@ def _locked_file(
         file_lock.take(shared=True, wait=True)
         # a killed run left them: drafting needs the exclusive lock
         remove_drafts(feature.path, locked=True)
-        yield read_header(feature.path.absolute())
+        yield hdf5.read_header(feature.path.absolute())
     finally:
         file_lock.release()
 
 
-def _keep_former(extraction: Extraction, feature: StoredFeature) -> None:
+def _keep_former(extraction: Extraction, feature: hdf5.StoredFeature) -> None:
     """Copy the values of other parameters that a feature's file holds to a file of
     their own name, which has the same fingerprints.
     """
@@ -379,15 +365,15 @@ def _keep_former(extraction: Extraction, feature: StoredFeature) -> None:
     if not name or (path := feature.path.with_name(f"{name}.h5")).exists():
         return
     with suppress(FileNotFoundError, DamagedFile):
-        held = read_header(feature.path)
+        held = hdf5.read_header(feature.path)
         values, states = held.map(), held.map(state=True)
         rows = np.flatnonzero(states).tolist()
         clips = ((row, values[row], int(states[row])) for row in rows)
-        claim_names(extraction.folder, path.name)
+        index_file.claim_names(extraction.folder, path.name)
         _make(replace(held, path=path, stored=name), held.clip_ids, clips)
 
 
-def _finished_clips(extraction: Extraction, feature: StoredFeature) -> Clips:
+def _finished_clips(extraction: Extraction, feature: hdf5.StoredFeature) -> Clips:
     """The finished clips of a file that is made again, copied without a check of their
     CRCs, so that damage stays visible.
     """
@@ -401,27 +387,31 @@ def _finished_clips(extraction: Extraction, feature: StoredFeature) -> Clips:
         yield row, values[row_of[row]], int(status.states[row])
 
 
-def install(feature: StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
+def install(
+    feature: hdf5.StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips
+) -> None:
     """Make the file of a new feature; RequestError if it exists."""
     path, folder = feature.path, feature.path.parent
-    with lock(folder, feature.stored):
+    with hdf5.lock(folder, feature.stored):
         if path.exists():
             raise RequestError(
                 f"{folder} has {feature.stored} already; remove {path.name} first"
             )
-        claim_names(folder, path.name)
+        index_file.claim_names(folder, path.name)
         _make(feature, clip_ids, clips)
 
 
-def _make(feature: StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
+def _make(
+    feature: hdf5.StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips
+) -> None:
     """Draft the file, reserve its space, copy the clips, rename it; under its lock."""
     path = feature.path
     place = f"{path}, {len(clip_ids) * feature.clip_bytes / 1e6:g} MB"
     try:
         with named_errors(place), replaced(path) as draft:
-            write_structure(draft, feature, clip_ids)
-            reserve_space(draft)
-            file = read_header(draft, feature.stored)
+            hdf5.write_structure(draft, feature, clip_ids)
+            hdf5.reserve_space(draft)
+            file = hdf5.read_header(draft, feature.stored)
             with draft.open("r+b", buffering=0) as opened:
                 for row, values, state in clips:
                     file.write_clip(opened.fileno(), row, values, state)

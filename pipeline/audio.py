@@ -31,13 +31,9 @@ from featurestack.base.errors import RequestError, one_line
 from featurestack.base.files import version_of
 from featurestack.base.quantities import counted, first_names, is_or_are
 from featurestack.base.terminal import progress
+from featurestack.pipeline import audio_headers
 from featurestack.pipeline.audio_headers import AudioError as AudioError
 from featurestack.pipeline.audio_headers import Truncated as Truncated
-from featurestack.pipeline.audio_headers import (
-    promised_bytes,
-    refuse_truncated,
-    with_length,
-)
 
 Samples = NDArray[np.float32]
 
@@ -279,7 +275,7 @@ def kept_info(path: str | Path) -> Info:
     except Truncated:
         with _opened(path, whole=False) as file:
             frames_promised = file.frames
-            for promised, actual in promised_bytes(file, Path(path)):
+            for promised, actual in audio_headers.promised_bytes(file, Path(path)):
                 frames_promised = round(file.frames * promised / max(1, actual))
             frames = 0
             with suppress(soundfile.SoundFileError, RuntimeError):
@@ -335,7 +331,7 @@ def _opened(name: str | Path, *, whole: bool = True) -> _OpenFile:
         file = _OpenFile(path, path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             # opened again if its header does not state its length
-            content = with_length(path.read_bytes())
+            content = audio_headers.with_length(path.read_bytes())
             if content is not None:
                 file.close()
                 file = _OpenFile(io.BytesIO(content), path)
@@ -356,7 +352,7 @@ def _opened(name: str | Path, *, whole: bool = True) -> _OpenFile:
         if file.format == "RAW":
             raise AudioError(NOT_AUDIO)
         if whole:
-            refuse_truncated(file, path)
+            audio_headers.refuse_truncated(file, path)
         if not file.frames:
             raise AudioError("empty: the file holds no samples")
     except AudioError:

@@ -21,29 +21,15 @@ from featurestack.base.quantities import counted, duration, listed, size
 from featurestack.base.registry import object_at
 from featurestack.base.shell import next_line, quoted
 from featurestack.base.terminal import progress, tell
+from featurestack.features_cache import writer
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import spans, untrainable
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import FAILURES, WHOLE, has_failed
-from featurestack.features_cache.writer import (
-    Missing,
-    cache_writer,
-    missing,
-    note_results,
-    nothing_missing,
-)
-from featurestack.pipeline import audio, kernels
+from featurestack.pipeline import audio, kernels, worker
 from featurestack.pipeline.extraction_request import Request, request
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.worker import (
-    Backend,
-    ClipTask,
-    ExtractionResult,
-    Job,
-    Workers,
-    keep_freed_arrays,
-)
 
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 # seconds of audio in a batch; the progress bar moves when a batch is done
@@ -93,7 +79,7 @@ def extract_features(options: FeaturesCommand, prepared: Request | None = None) 
 
 
 def refuse_failed_features(
-    extraction: Request, result: ExtractionResult, summary: list[str]
+    extraction: Request, result: worker.ExtractionResult, summary: list[str]
 ) -> None:
     """Failed, with the reason, if a feature could not be computed for any clip."""
     files = zip(extraction.names, extraction.files)
@@ -112,19 +98,19 @@ def refuse_failed_features(
     )
 
 
-def extract(extraction: Request, options: FeaturesCommand) -> ExtractionResult:
+def extract(extraction: Request, options: FeaturesCommand) -> worker.ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
-    if complete := nothing_missing(extraction):
+    if complete := writer.nothing_missing(extraction):
         print_work(extraction, complete)
-        return ExtractionResult()
+        return worker.ExtractionResult()
     of_audio = [not feature.source for feature in extraction.features]
-    if extraction.read_only and missing(extraction).todo[:, of_audio].any():
+    if extraction.read_only and writer.missing(extraction).todo[:, of_audio].any():
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and lacks some"
             f" of these features: give {quoted(f'DATASET={extraction.dataset.source}')}"
         )
-    done = ExtractionResult()
-    with cache_writer(extraction, partial(print_work, extraction)) as (
+    done = worker.ExtractionResult()
+    with writer.cache_writer(extraction, partial(print_work, extraction)) as (
         lacking,
         made,
         claim,
@@ -132,7 +118,7 @@ def extract(extraction: Request, options: FeaturesCommand) -> ExtractionResult:
         none = np.empty(0)  # workers need no axes; a waveform's has megabytes
         files = [replace(each, row_axis=none, frame_axis=none) for each in made]
         of_maps = Cache(extraction.folder) if not all(of_audio) else None
-        job = Job(extraction.features, tuple(files), of_maps, claim)
+        job = worker.Job(extraction.features, tuple(files), of_maps, claim)
         total = len(lacking.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")
@@ -143,13 +129,13 @@ def extract(extraction: Request, options: FeaturesCommand) -> ExtractionResult:
                 for result in backend.compute(job, parts):
                     done += result
                     bar.update(result.clips)
-        note_results(extraction, lacking, done.failures)
+        writer.note_results(extraction, lacking, done.failures)
     return done
 
 
 def batches(
-    extraction: Request, lacking: Missing, processes: int
-) -> Iterator[list[ClipTask]]:
+    extraction: Request, lacking: writer.Missing, processes: int
+) -> Iterator[list[worker.ClipTask]]:
     """Batches of clips that lack a feature, shorter towards the end."""
     left = lacking.clips
     clips = extraction.clips
@@ -167,11 +153,11 @@ def batches(
         for row, prints in zip(rows.tolist(), zip(*of_features)):
             lacks = {k: prints[k] for k in np.flatnonzero(lacking.todo[row]).tolist()}
             clip_id, path, span, version = sources[row]
-            batch.append(ClipTask(row, clip_id, path, span, version, lacks))
+            batch.append(worker.ClipTask(row, clip_id, path, span, version, lacks))
         yield batch
 
 
-def print_work(extraction: Request, lacking: Missing) -> None:
+def print_work(extraction: Request, lacking: writer.Missing) -> None:
     """Print notes, the number of feature maps to compute and the size of new files."""
     clips = counted(len(extraction.clips), "clip")
     features = counted(len(extraction.stored) - len(extraction.read), "feature")
@@ -190,7 +176,7 @@ def print_work(extraction: Request, lacking: Missing) -> None:
 
 
 def extraction_summary(
-    extraction: Request, result: ExtractionResult, seconds: float
+    extraction: Request, result: worker.ExtractionResult, seconds: float
 ) -> list[str]:
     """Lines on speed and failures; none if there was no work."""
     if not result.clips:
@@ -235,15 +221,15 @@ def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> st
     return next_line("train", *words, f"FEATURES={features}", "MODEL=ridge")
 
 
-def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
+def open_backend(options: FeaturesCommand) -> AbstractContextManager[worker.Backend]:
     """The Dask cluster, processes of this machine, or this process."""
     if options.scheduler:
         with needed("scale", "SCHEDULER="):
             connected = object_at(OPTIONS["scheduler"])
-        backend: AbstractContextManager[Backend] = connected(options.scheduler)
+        backend: AbstractContextManager[worker.Backend] = connected(options.scheduler)
         return backend
     jobs = options.jobs or cpu_count()
     if jobs > 1:
-        return Workers(jobs)
-    keep_freed_arrays()
-    return nullcontext(Backend())
+        return worker.Workers(jobs)
+    worker.keep_freed_arrays()
+    return nullcontext(worker.Backend())

@@ -20,13 +20,8 @@ from featurestack.base.files import version_of
 from featurestack.base.quantities import counted, first_names, whole_number
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress, tell
+from featurestack.features_cache import clip_table
 from featurestack.features_cache.cache import Cache, in_words
-from featurestack.features_cache.clip_table import (
-    SOURCE_COLUMNS,
-    VERSION_COLUMNS,
-    untrainable,
-    with_sources,
-)
 from featurestack.features_cache.datasets import another_name, is_cache
 from featurestack.features_cache.feature_names import (
     FRAMING,
@@ -86,7 +81,7 @@ def request(
         dataset = load(options)
         names = feature_names(dataset.folder)  # `all` includes what is cached already
         cached += [name for name in names if FEATURES.knows(parse_channel(name).name)]
-    if reason := untrainable(dataset.table):
+    if reason := clip_table.untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     features, read, left_out = features_in(
@@ -95,7 +90,7 @@ def request(
     if not options.yes:
         refuse_outdating(dataset)
     rows = rows_of_part(options.part, len(dataset.table))
-    clips = with_sources(dataset.table, before)
+    clips = clip_table.with_sources(dataset.table, before)
     if not dataset.read_only:
         clips = with_hashes(clips, rows)
     changes = [] if before is None else describe_changes(before, clips, rows)
@@ -273,7 +268,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
     # windows share the file of their recording
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
-    recorded = [*VERSION_COLUMNS]
+    recorded = [*clip_table.VERSION_COLUMNS]
     versions = [version_of(path) for path in files.index]
     now = np.array(versions, np.int64).reshape(-1, len(recorded))
     exists = now.any(axis=1)
@@ -288,7 +283,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
         files.loc[again, column] = values
     updated = clips.copy()
     of_clips = files.loc[clips["path"].iloc[part]]
-    for name in SOURCE_COLUMNS:
+    for name in clip_table.SOURCE_COLUMNS:
         updated.iloc[part, clips.columns.get_loc(name)] = of_clips[name].to_numpy()
     return updated
 

@@ -36,16 +36,9 @@ from featurestack.results.run_folder import (
     claim_run,
 )
 from featurestack.results.splits import Split
+from featurestack.train import fold_data
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import device_of, is_shortage, place, prepare
-from featurestack.train.fold_data import (
-    FoldData,
-    Moments,
-    chunked,
-    load_fold,
-    measure_clips,
-    seeded,
-)
 from featurestack.train.plan import Plan
 from featurestack.train.trainer import Trainer, trainer_of
 
@@ -72,7 +65,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     if plan.training.pretrained:
         refuse_tested_clips(plan, folds)
     require_writable(plan.path)
-    moments, unusable = measure_clips(plan)
+    moments, unusable = fold_data.measure_clips(plan)
     config = replace(plan.config, left_out=tuple(sorted(unusable)))
     plan = replace(plan, config=config)
     splits = {fold: plan.split(fold, unusable) for fold in folds}
@@ -211,16 +204,18 @@ def load_data(
     network: nn.Module,
     fold: int,
     split: Split,
-    moments: Moments,
+    moments: fold_data.Moments,
     device: str,
-) -> FoldData:
+) -> fold_data.FoldData:
     """The fold's clips, or their statistics if augmentations do not change those. Also
     set the network's norms that WEIGHTS lack, from training clips.
     """
     front_end = None
     if not plan.augmenter.steps:
         front_end = getattr(network, "shift_invariant", None)
-    data = load_fold(plan, fold, split, moments, device, streamed=bool(front_end))
+    data = fold_data.load_fold(
+        plan, fold, split, moments, device, streamed=bool(front_end)
+    )
     if front_end:
         data = data.computed_once(front_end)
     if plan.training.pretrained:
@@ -228,7 +223,7 @@ def load_data(
 
         place = next(network.parameters()).device
         places = np.linspace(0, len(data.train) - 1, NORMED_CLIPS).astype(int)
-        batches = data.inputs(chunked(data.train[places]))
+        batches = data.inputs(fold_data.chunked(data.train[places]))
         set_norms(network, (x.to(place) for x in batches))
     return data
 
@@ -260,7 +255,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
 def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network on the CPU, with the weights from which this fold starts."""
     channels, rows, frames = plan.input.shape
-    generator = seeded("cpu", plan.training.seed, fold)
+    generator = fold_data.seeded("cpu", plan.training.seed, fold)
     network = plan.model.build(
         channels, len(plan.names), (rows, frames), plan.input.planes, generator
     )

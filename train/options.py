@@ -10,25 +10,19 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
+from featurestack.base import options
 from featurestack.base.errors import RequestError, shortened
-from featurestack.base.options import (
-    DatasetOptions,
-    Options,
-    RunsOptions,
-    fields,
-    option,
-)
 from featurestack.base.quantities import number_of, whole_number
 from featurestack.results.training_options import Device, TaskName, Training
 
-of_networks = functools.partial(option, needs="steps")
+of_networks = functools.partial(options.option, needs="steps")
 
 NATIVE = "native"  # value of GRID: the size of the largest channel
 DEVICES = get_args(Device)
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
-class RunOptions(Training, DatasetOptions, RunsOptions):
+class RunOptions(Training, options.DatasetOptions, options.RunsOptions):
     """Options of one run: one feature set and one model, trained once for each test
     fold, or each of FOLDS. The options added here do not change predictions.
     """
@@ -44,7 +38,7 @@ class RunOptions(Training, DatasetOptions, RunsOptions):
         "device",
     )
 
-    folds: tuple[int, ...] = option(
+    folds: tuple[int, ...] = options.option(
         (), "test folds to train; by default all; later commands can add others"
     )
     curve: int = of_networks(
@@ -54,9 +48,11 @@ class RunOptions(Training, DatasetOptions, RunsOptions):
         " scores it only at the end",
         least=0,
     )
-    tag: str = option("", "suffix of the run folder, if two runs would share its name")
-    note: str = option("", "sentence for run.json, the tracker and the report")
-    tracker: Literal["", "tensorboard", "wandb"] = option(
+    tag: str = options.option(
+        "", "suffix of the run folder, if two runs would share its name"
+    )
+    note: str = options.option("", "sentence for run.json, the tracker and the report")
+    tracker: Literal["", "tensorboard", "wandb"] = options.option(
         "", "tensorboard or wandb, in addition to the CSV files"
     )
 
@@ -88,7 +84,7 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
     return number
 
 
-class TrainOptions(Options):
+class TrainOptions(options.Options):
     """Every combination of the values given, one run each.
 
     FEATURES accepts several sets, separated by spaces. Every option that can change
@@ -99,7 +95,7 @@ class TrainOptions(Options):
 
     shared = RunOptions
     leading = RunOptions.leading
-    lists = frozenset(fields(Training)) - {"features", "device"}
+    lists = frozenset(options.fields(Training)) - {"features", "device"}
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """option of a run -> its value, or the list of its values for one of `lists`"""
 
@@ -117,11 +113,11 @@ class TrainOptions(Options):
         ]
 
 
-class FitOptions(DatasetOptions, RunsOptions):
+class FitOptions(options.DatasetOptions, options.RunsOptions):
     """Feature sets, to which ridge is fitted."""
 
     features: str
-    task: TaskName = option(
+    task: TaskName = options.option(
         "auto",
         "labels to predict: classes, categories or tags; auto decides by the labels",
     )

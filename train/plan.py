@@ -33,14 +33,8 @@ from featurestack.base.options import (
 from featurestack.base.registry import object_at
 from featurestack.comparison.metrics import indicator
 from featurestack.comparison.scores import Metric, suited
+from featurestack.features_cache import clip_table
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.clip_table import (
-    WINDOW_COLUMNS,
-    has_tags,
-    has_windows,
-    originals,
-    untrainable,
-)
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
 from featurestack.features_cache.folds import redrawn
@@ -153,14 +147,14 @@ class Plan:
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """A table with a row a clip: id, group, a window's ends, `columns`, target."""
         clips = self.cache.clips.iloc[positions]
-        places = WINDOW_COLUMNS if has_windows(self.table) else ()
+        places = clip_table.WINDOW_COLUMNS if clip_table.has_windows(self.table) else ()
         rows = clips[["clip_id", "group", *places]]
         return rows.assign(**columns, target=clips[self.task.column])
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
-        left = set(originals(table)["fold"])
+        left = set(clip_table.originals(table)["fold"])
         if lost := [each for each in self.config.folds if each not in left]:
             remedy = self.cache.remedy(" ".join(self.config.cache))
             features = self.config.features
@@ -179,17 +173,17 @@ def find_clips(
     """The clips that are done in every channel, in the folds of SEED."""
     clips = redrawn(cache.clips, options.seed) if cache.folds_drawn else cache.clips
     table = clips[cache.readable(features)]
-    if not len(originals(table)):
+    if not len(clip_table.originals(table)):
         remedy = cache.remedy(" ".join(feature.stored for feature in features))
         raise RequestError(
             f"no clip has {options.features} in {cache.folder}: {remedy}"
         )
-    tested = cache.tested_folds(originals(table))
+    tested = cache.tested_folds(clip_table.originals(table))
     if unknown := sorted(set(options.folds) - set(tested)):
         raise RequestError(
             f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}"
         )
-    if reason := untrainable(table):
+    if reason := clip_table.untrainable(table):
         raise RequestError(f"{cache.folder}: {reason}")
     return table
 
@@ -198,7 +192,7 @@ def choose_task(name: str, table: pd.DataFrame) -> Task:
     """The task of TASK; `auto` is tags if a clip has several labels or none, else
     classes.
     """
-    fitting = "tags" if has_tags(table) else "classes"
+    fitting = "tags" if clip_table.has_tags(table) else "classes"
     if name == "classes" != fitting:
         raise RequestError(
             "TASK=classes needs one label per clip, and clips have several labels or"
@@ -454,7 +448,7 @@ def make_plan(request: RunOptions) -> Plan:
 
 def judged_by(table: pd.DataFrame, task: Task, data: Mapping[str, Any]) -> Metric:
     """The score that ranks runs on the tested clips of the table."""
-    clips = originals(table)
+    clips = clip_table.originals(table)
     tested = clips[clips["fold"].isin(data["folds"])][task.column]
     names = [entry.name for entry in data["classes"]]
     return suited(task.metric, indicator(task.targets(tested, names), len(names)))
@@ -470,7 +464,7 @@ def facts_of_data(
     stored = dict.fromkeys(cache[feature].stored for feature in features)
     return {
         "synthetic": cache.synthetic,
-        "folds": tuple(cache.tested_folds(originals(table))),
+        "folds": tuple(cache.tested_folds(clip_table.originals(table))),
         "folds_drawn": cache.folds_drawn,
         "classes": tuple(SoundClass(**entry) for entry in task.class_entries(table)),
         "sample_rate": cache.sample_rate,

@@ -25,13 +25,8 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.source_changes import copies, source_changes
+from featurestack.results import run_folder
 from featurestack.results.calibration import calibrate
-from featurestack.results.run_folder import (
-    RECORD_LOCK,
-    RunFolder,
-    tested_run,
-    write_config,
-)
 from featurestack.results.same_run import readable_again
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
@@ -70,7 +65,7 @@ def train(options: TrainOptions) -> int:
     return int(bool(failures))
 
 
-def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
+def fit(options: TrainOptions) -> run_folder.RunFolder | list[run_folder.RunFolder]:
     """Train one configuration and return its run, or several and return theirs, in a
     list even if only one can be trained; the first error is raised once the others are
     trained.
@@ -82,13 +77,13 @@ def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
     return done if several else done[0]
 
 
-def execute(options: RunOptions) -> RunFolder:
+def execute(options: RunOptions) -> run_folder.RunFolder:
     """Train the run of these options and return it."""
     (run,) = finished_runs([options])
     return run
 
 
-def finished_runs(jobs: Sequence[RunOptions]) -> list[RunFolder]:
+def finished_runs(jobs: Sequence[RunOptions]) -> list[run_folder.RunFolder]:
     """Train and return the runs; the first error is raised once the others are done."""
     done, failures = train_all(jobs)
     for error in failures.values():
@@ -165,7 +160,7 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
 
 def train_all(
     jobs: Sequence[RunOptions],
-) -> tuple[list[RunFolder], dict[str, Exception]]:
+) -> tuple[list[run_folder.RunFolder], dict[str, Exception]]:
     """Train the runs under one progress bar; return the finished ones, and the errors
     of the others by name.
     """
@@ -201,9 +196,9 @@ def train_all(
 # ---- what it prints
 
 
-def run_summary(run: RunFolder) -> str:
+def run_summary(run: run_folder.RunFolder) -> str:
     """The score over all clips and the protocol, in words."""
-    predictions = tested_run([run])
+    predictions = run_folder.tested_run([run])
     by_fold, _ = every_score(predictions)
     spread = ""
     if len(by_fold) > 1:
@@ -221,17 +216,17 @@ def run_summary(run: RunFolder) -> str:
     return "\n".join(lines)
 
 
-def table(done: Sequence[RunFolder]) -> str:
+def table(done: Sequence[run_folder.RunFolder]) -> str:
     """A table of scores with their intervals: one row for all seeds of a configuration,
     the best first.
     """
-    families: dict[str, list[RunFolder]] = {}
+    families: dict[str, list[run_folder.RunFolder]] = {}
     for folder in done:
         families.setdefault(folder.config.family, []).append(folder)
     rows = []
     titles = set()
     for seeds in families.values():
-        predictions = tested_run(seeds)
+        predictions = run_folder.tested_run(seeds)
         score = predictions.score
         titles.add(predictions.metric.title)
         by_fold = every_score(predictions)[0][predictions.metric.name]
@@ -262,12 +257,12 @@ def first_process() -> bool:
 
 def unfinished_folds(plan: Plan) -> list[int]:
     """The folds of FOLDS that are not yet finished."""
-    finished = RunFolder(plan.path).finished if plan.begun else []
+    finished = run_folder.RunFolder(plan.path).finished if plan.begun else []
     folds = plan.options.folds or plan.config.folds
     return [fold for fold in folds if fold not in finished]
 
 
-def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
+def train_plan(plan: Plan, bar: "Bar") -> run_folder.RunFolder:
     """Train the unfinished folds; `bar` counts the clips of all epochs."""
     if folds := unfinished_folds(plan):
         from featurestack.train.folds import train_on_device
@@ -278,27 +273,29 @@ def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
             return train_plan(choose_folder(plan), bar)
     if first_process():
         finish_record(plan.path, plan.options.note)
-    return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
+    return run_folder.RunFolder(
+        plan.path
+    )  # a RunFolder keeps the run.json that it read
 
 
 def finish_record(run: Path, note: str) -> None:
     """Update seconds and note in run.json and, after new tests, the calibration."""
-    folder = RunFolder(run)
+    folder = run_folder.RunFolder(run)
     before = folder.config
     if seconds_of(folder) == before.seconds and note in ("", before.note):
         return  # the folder may be read-only
-    with Lock(run / RECORD_LOCK):
-        folder = RunFolder(run)
+    with Lock(run / run_folder.RECORD_LOCK):
+        folder = run_folder.RunFolder(run)
         before = folder.config
         seconds = seconds_of(folder)
         config = replace(before, seconds=seconds, note=note or before.note)
         if seconds != before.seconds:
             config = replace(config, calibration=calibrate(folder))
         if config != before:
-            write_config(run, config)
+            run_folder.write_config(run, config)
 
 
-def seconds_of(folder: RunFolder) -> float:
+def seconds_of(folder: run_folder.RunFolder) -> float:
     """Seconds of the finished folds, which show new tests."""
     finished = map(folder.history, folder.finished)
     return float(sum(history["seconds"].sum() for history in finished))
@@ -333,7 +330,7 @@ def choose_folder(plan: Plan) -> Plan:
 def holds_run(place: Path, plan: Plan) -> bool:
     """Whether a folder has the run of this plan; False if it cannot be read."""
     try:
-        config = RunFolder(place).config
+        config = run_folder.RunFolder(place).config
     except RequestError:
         return False
     return config.hash == plan.config.hash and not readable_again(config, plan.cache)

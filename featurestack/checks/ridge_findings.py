@@ -26,13 +26,7 @@ from featurestack.comparison.average_precision import fold_ranks
 from featurestack.comparison.metrics import Floats, class_weights, indicator
 from featurestack.comparison.scores import ACCURACY, suited
 from featurestack.comparison.significance import TRAINING_VARIANCE, accuracy_interval
-from featurestack.features_cache.clip_table import (
-    classes_in,
-    has_tags,
-    has_windows,
-    label_indicator,
-    spans,
-)
+from featurestack.features_cache import clip_table
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.row_statistics import over_time
 from featurestack.pipeline import audio
@@ -52,9 +46,9 @@ def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
     """(N,) class numbers or, for tags, (N, K) the labels that some but not all clips
     have.
     """
-    if not has_tags(table):
+    if not clip_table.has_tags(table):
         return pd.factorize(table["label"], sort=True)[0]
-    labels = label_indicator(table["label"], classes_in(table))
+    labels = clip_table.label_indicator(table["label"], clip_table.classes_in(table))
     return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
 
 
@@ -122,7 +116,7 @@ def scores_of_clips(
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     """A warning if a model of only artefacts beats chance; none for windows."""
     targets = targets_of(table)
-    if has_windows(table) or not targets.max(initial=0):
+    if clip_table.has_windows(table) or not targets.max(initial=0):
         return []
     groups = table["group"].to_numpy(dtype=str)
     folds = table["fold"].to_numpy()
@@ -136,7 +130,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         columns = [from_mean[name].to_numpy() for name in names]
         blocks = [np.column_stack([column, column**2]) for column in columns]
         (answers,) = answers_left_out(blocks, targets, [folds], ridge.PLAIN)
-        if has_tags(table):
+        if clip_table.has_tags(table):
             answers = fold_ranks(answers, folds)
         scores, weights = scores_of_clips(targets, answers)
         of_scores = np.repeat(groups, scores.shape[1])
@@ -246,7 +240,7 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
     """(N, D) row statistics of each of PRICED; Impossible if clips are too short."""
     features = [resolve_feature(parse_channel(name)) for name in PRICED]
     rate = dataset.sample_rate
-    rows = zip(table["path"], spans(table))
+    rows = zip(table["path"], clip_table.spans(table))
     statistics = []
     for path, span in progress(rows, total=len(table), label="price", unit="clips"):
         y = audio.load_clip(path, rate, dataset.samples, span)

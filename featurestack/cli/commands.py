@@ -21,16 +21,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from featurestack.base import HOME, NAME, VERSION
-from featurestack.base.errors import (
-    NOT_WRITABLE,
-    SYSTEM_FAILED,
-    Error,
-    Failed,
-    RequestError,
-    nearest,
-    reason_of,
-)
+from featurestack.base import HOME, NAME, VERSION, errors
 from featurestack.base.options import (
     SURROGATE,
     Options,
@@ -72,7 +63,7 @@ def main(function: Callable[[Any], object] | None = None) -> NoReturn:
     status: int | None
     try:
         if sys.platform == "win32":
-            raise RequestError(
+            raise errors.RequestError(
                 "featurestack needs POSIX locks: on Windows run it under WSL"
             )
         current_folder()
@@ -90,7 +81,7 @@ def current_folder() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise RequestError(
+        raise errors.RequestError(
             "the current folder was removed: change to another one (cd)"
         ) from None
 
@@ -138,10 +129,10 @@ READING = ("file", "path", "folder")  # variables that hold the path that is rea
 
 def tell_error(error: BaseException) -> int:
     """Print an error in one sentence; the exit status."""
-    if isinstance(error, RequestError):
+    if isinstance(error, errors.RequestError):
         tell(f"error: {error}")
         return 2
-    if isinstance(error, Failed):
+    if isinstance(error, errors.Failed):
         tell(f"failed: {error}")
         return 1
     if isinstance(error, KeyboardInterrupt):
@@ -160,7 +151,10 @@ def tell_error(error: BaseException) -> int:
         around = error.object[first : error.end + AROUND_BYTE]
         tell(f"error: {around!a} is not UTF-8: rename this file or folder")
         return 2
-    if isinstance(error, OSError) and error.errno in (*SYSTEM_FAILED, *NOT_WRITABLE):
+    if isinstance(error, OSError) and error.errno in (
+        *errors.SYSTEM_FAILED,
+        *errors.NOT_WRITABLE,
+    ):
         file = f"{error.filename}: " if error.filename else ""
         remedy = ""
         if error.errno == errno.EMFILE:
@@ -171,7 +165,7 @@ def tell_error(error: BaseException) -> int:
                 " DATA=, RUNS= and REPORTS="
             )
         tell(f"error: {file}{os.strerror(error.errno)}{remedy}")
-        return 1 if error.errno in SYSTEM_FAILED else 2
+        return 1 if error.errno in errors.SYSTEM_FAILED else 2
     if isinstance(error, MemoryError):
         tell(f"failed: not enough memory ({error or 'no number known'})")
         return 1
@@ -187,7 +181,7 @@ def activation() -> str:
     return f"activate the environment that has it: . {activate}"
 
 
-def failed_by(error: BaseException) -> Failed:
+def failed_by(error: BaseException) -> errors.Failed:
     """The kind of error, what was being read, and the new file with its traceback."""
     import tempfile  # late: it does not load where a test imitates native Windows
 
@@ -195,7 +189,7 @@ def failed_by(error: BaseException) -> Failed:
         "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.writelines(traceback.format_exception(error))
-    return Failed(f"{unforeseen(error)}. {WHOLE}; {UNFORESEEN} {file.name}")
+    return errors.Failed(f"{unforeseen(error)}. {WHOLE}; {UNFORESEEN} {file.name}")
 
 
 def unforeseen(error: BaseException) -> str:
@@ -205,7 +199,7 @@ def unforeseen(error: BaseException) -> str:
         for name in READING:
             if isinstance(path := frame.f_locals.get(name), Path):
                 read = f", while reading {path}"
-    return f"{reason_of(error)}{read}"
+    return f"{errors.reason_of(error)}{read}"
 
 
 # ---- commands as functions of `import featurestack as fs`
@@ -231,7 +225,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         others = {n: given.pop(n) for n in remembered if n in given and n not in known}
         for name in given:
             if name not in known and not any_keyword:
-                raise RequestError(nearest("keyword", name, known))
+                raise errors.RequestError(errors.nearest("keyword", name, known))
         current_folder()
         positional: Any = [*map(as_path, args)]
         named: Any = {name: as_path(value) for name, value in given.items()}
@@ -251,7 +245,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                     values.apply_defaults()
                     require_remembered(others, values.arguments)
                 return function(*positional, **named)
-        except Error as error:
+        except errors.Error as error:
             if not typed:
                 reword(error, *spoken())
             raise
@@ -263,7 +257,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             inside = error.__traceback__ and error.__traceback__.tb_next
             if isinstance(error, TypeError) and not inside:
                 raise  # a call that the signature does not take
-            raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
+            raise errors.Failed(f"{unforeseen(error)}. {WHOLE}") from error
         finally:
             WORDING.reset(reset)
 

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.comparison import significance
 from featurestack.comparison.metrics import (
     Evaluation,
     Floats,
@@ -35,13 +36,6 @@ from featurestack.comparison.metrics import (
     macro_f1,
 )
 from featurestack.comparison.scores import Metric, Predictions, decided_scores
-from featurestack.comparison.significance import (
-    effective_recordings,
-    mean_of_classes,
-    recording_sums,
-    spread_of,
-    wilson_interval,
-)
 
 REPLICATES = 500  # only their variance counts
 # If there are more recordings, sets of them are drawn and left out, which changes the
@@ -61,7 +55,9 @@ def sets_of_recordings(
     names, place = np.unique(groups, return_inverse=True)
     if len(names) <= MOST_SETS:
         return groups
-    content = recording_sums(np.column_stack([target, np.ones(len(target))]), groups)
+    content = significance.recording_sums(
+        np.column_stack([target, np.ones(len(target))]), groups
+    )
     rank = np.empty(len(names), np.intp)
     rank[np.lexsort(content.T)] = np.arange(len(names))
     return rank[place] % MOST_SETS
@@ -241,18 +237,20 @@ def precision_of_seeds(
     precision, bias = np.mean(precisions, axis=0)[0], np.mean(biases, axis=0)[0]
     scored = ~np.isnan(precision)
     variance = np.nanvar(np.mean(replicates, axis=0)[:, scored], axis=0)
-    spreads = spread_of(variance, spread)
+    spreads = significance.spread_of(variance, spread)
     # the last column counts all clips
     counted = np.column_stack([target, np.ones(len(target))])[:, scored]
-    effective = effective_recordings(recording_sums(counted, recordings))
+    effective = significance.effective_recordings(
+        significance.recording_sums(counted, recordings)
+    )
     table = np.full((len(precision), 3), np.nan)
     table[:, 0] = precision
     # the mean varies at least as its classes, whose positive clips may be few
     shares = precision[scored].copy()
     classes, positives = shares[:-1], effective[:-1]
-    shares[-1], least = mean_of_classes(classes, positives)
+    shares[-1], least = significance.mean_of_classes(classes, positives)
     variance[-1] = max(variance[-1], least * PRECISION_VARIANCE)
-    table[scored, 1:] = wilson_interval(
+    table[scored, 1:] = significance.wilson_interval(
         precision[scored], variance, effective, len(target), spreads, shares
     )
     table[:, 1] = np.maximum(table[:, 1] - np.nan_to_num(bias).clip(0), 0)

@@ -31,15 +31,7 @@ from featurestack.base.quantities import (
 )
 from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
-from featurestack.comparison.metrics import (
-    Floats,
-    Ints,
-    Labels,
-    are_probabilities,
-    indicator,
-    lost_ties,
-    remark_on_ties,
-)
+from featurestack.comparison import metrics
 from featurestack.comparison.ranking import ModelRanking, in_order
 from featurestack.comparison.scores import ACCURACY, Estimate, Predictions, suited
 from featurestack.comparison.significance import (
@@ -96,11 +88,13 @@ class Comparison:
 class Clips:
     """What all models share."""
 
-    labels: Labels  # (N, K)
+    labels: metrics.Labels  # (N, K)
     classes: tuple[str, ...]
     groups: NDArray[np.generic]  # (N,)
     unit: str  # what a group is in words: group, or clip if none were given
-    folds: Ints  # (N,) from 0; all 0 if they are unknown, or for one test of models
+    folds: (
+        metrics.Ints
+    )  # (N,) from 0; all 0 if they are unknown, or for one test of models
     unknown_folds: bool
     index: "pd.Index[Any] | None"  # the clips' ids, if labels have any
     multilabel: bool
@@ -319,7 +313,7 @@ def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
             )
     _, targets = run.answers()
     return Clips(
-        indicator(targets, len(run.classes)),
+        metrics.indicator(targets, len(run.classes)),
         (*run.classes,),
         table["group"].to_numpy(),
         "group",
@@ -370,7 +364,7 @@ def same_parts(values: Any, others: Any) -> bool:
     return bool(np.array_equal(first[0], second[0]))
 
 
-def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
+def labels_of(labels: Any, classes: Any) -> tuple[metrics.Labels, tuple[str, ...]]:
     """(N, K) whether each clip has each class, and the classes."""
     values = array_of("labels", labels)
     if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
@@ -406,7 +400,7 @@ def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
             f"all clips have one label, {names[places[0]]!r}: expected two classes or"
             " more"
         )
-    return indicator(places, len(names)), names
+    return metrics.indicator(places, len(names)), names
 
 
 def array_of(name: str, values: Any) -> NDArray[Any]:
@@ -426,7 +420,7 @@ def array_of(name: str, values: Any) -> NDArray[Any]:
     return array
 
 
-def numbers_of(name: str, values: Any) -> Floats:
+def numbers_of(name: str, values: Any) -> metrics.Floats:
     """(N, K) numbers of any type; NaN for missing ones."""
     try:
         return pd.DataFrame(values).to_numpy(float, na_value=np.nan)
@@ -450,7 +444,7 @@ def comparable(values: Any) -> list[Any]:
     return compared
 
 
-def places_of(values: Any, classes: Sequence[str]) -> Ints:
+def places_of(values: Any, classes: Sequence[str]) -> metrics.Ints:
     """(N,) the place of each value among the classes, -1 for none of them. Truth values
     are 0 and 1 if no class has their name.
     """
@@ -530,7 +524,7 @@ def repeats_of(model: Any, clips: Clips) -> list[Any]:
     return [model]
 
 
-def folds_of(model: Any, clips: Clips) -> Ints:
+def folds_of(model: Any, clips: Clips) -> metrics.Ints:
     """(N,) the folds that tested a repeat's clips."""
     if not is_run(model):
         return clips.folds
@@ -538,7 +532,7 @@ def folds_of(model: Any, clips: Clips) -> Ints:
     return np.unique(folds, return_inverse=True)[1].astype(np.intp)
 
 
-def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
+def probabilities_of(name: str, model: Any, clips: Clips) -> metrics.Floats:
     """(N, K) probabilities of a model; RequestError for what are none."""
     rows = model
     if is_run(model):
@@ -566,7 +560,7 @@ def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
             f" ({number},)"
         )
     values = numbers_of(f"predictions of {name}", values)
-    damaged = ~are_probabilities(values, multilabel=clips.multilabel)
+    damaged = ~metrics.are_probabilities(values, multilabel=clips.multilabel)
     if damaged.any():
         raise RequestError(
             f"predictions of {name}, row {damaged.argmax()}: expected probabilities"
@@ -574,12 +568,12 @@ def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
         )
     if clips.multilabel:
         return values
-    if remark := remark_on_ties(values, clips.labels):
+    if remark := metrics.remark_on_ties(values, clips.labels):
         warn(f"{name}: {remark}")
-    return lost_ties(values, clips.labels)
+    return metrics.lost_ties(values, clips.labels)
 
 
-def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:
+def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> metrics.Floats:
     """(N, K) 1 for each predicted class."""
     places = places_of(values, classes)
     if (places < 0).any():

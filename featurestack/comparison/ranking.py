@@ -17,19 +17,9 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
+from featurestack.comparison import significance
 from featurestack.comparison.metrics import Floats, Ints, largest_first
 from featurestack.comparison.scores import Estimate, Metric, Predictions, uneven
-from featurestack.comparison.significance import (
-    DRAWS,
-    FAMILY_LEVEL,
-    LEVEL,
-    TRAINING_VARIANCE,
-    few_groups,
-    p_of_leads,
-    recording_sums,
-    sign_flip_tests,
-    variance_of_training,
-)
 
 Verdict = Literal[
     "best", "no clear difference", "clearly worse", "clearly better", "not compared"
@@ -52,9 +42,9 @@ class ModelRanking(Generic[Model]):
     # whether models were cross-validated: several were trained for each score, and they
     # share their training clips
     crossed: bool
-    draws: int = DRAWS  # patterns of signs
+    draws: int = significance.DRAWS  # patterns of signs
     # a difference to the best run, or of an ablation, is clear if its p is below this
-    level: float = FAMILY_LEVEL
+    level: float = significance.FAMILY_LEVEL
 
     @property
     def best(self) -> Model:
@@ -73,7 +63,7 @@ class ModelRanking(Generic[Model]):
     def by_recording(self) -> Floats:
         """(G, R) the recordings' parts of the scores, which sum to them."""
         parts = np.stack([model.parts for model in self.runs], axis=1)
-        sums = recording_sums(parts, self.best.units) / len(parts)
+        sums = significance.recording_sums(parts, self.best.units) / len(parts)
         return sums.round(15)  # so that no order of clips makes equal ones differ
 
     @property
@@ -97,9 +87,11 @@ class ModelRanking(Generic[Model]):
             for model in self.runs
         ]
         parts = np.stack(by_seed, axis=-1)  # (S, N, R)
-        sums = [recording_sums(of_seed, self.best.units) for of_seed in parts]
+        sums = [
+            significance.recording_sums(of_seed, self.best.units) for of_seed in parts
+        ]
         of_seeds = np.stack(sums) / parts.shape[1]
-        return variance_of_training(
+        return significance.variance_of_training(
             of_seeds[..., second] - of_seeds[..., first],
             self.shares,
             exact=self.exact,
@@ -110,12 +102,14 @@ class ModelRanking(Generic[Model]):
     def shares(self) -> Floats:
         """(G,) the weight of each recording in the score."""
         weights = self.best.weights[:, None]
-        return recording_sums(weights, self.best.units)[:, 0] / len(weights)
+        return significance.recording_sums(weights, self.best.units)[:, 0] / len(
+            weights
+        )
 
     @property
     def untested(self) -> str:
         """Why no difference can be significant; '' if one can."""
-        return "few recordings" if few_groups(len(self.shares)) else ""
+        return "few recordings" if significance.few_groups(len(self.shares)) else ""
 
     @cached_property
     def differences(self) -> list[Estimate]:
@@ -132,7 +126,7 @@ class ModelRanking(Generic[Model]):
         if not pairs:
             return []
         first, second = np.array(pairs).T
-        numbers = sign_flip_tests(
+        numbers = significance.sign_flip_tests(
             self.by_recording[:, second] - self.by_recording[:, first],
             self.shares,
             self.level,
@@ -147,7 +141,7 @@ class ModelRanking(Generic[Model]):
         elif not self.against_chance.clear:
             numbers[:, 1] = np.minimum(numbers[:, 1], 0)
             numbers[:, 2] = np.maximum(numbers[:, 2], 0)
-            numbers[:, 3] = np.maximum(numbers[:, 3], LEVEL)
+            numbers[:, 3] = np.maximum(numbers[:, 3], significance.LEVEL)
         return [Estimate(*row) for row in numbers.tolist()]
 
     def gains(self, pairs: Sequence[tuple[Model, Model]]) -> list[Estimate]:
@@ -197,17 +191,21 @@ class ModelRanking(Generic[Model]):
         together than independent clips would.
         """
         chance = self.best.metric.chance(self.best)
-        of_chance = recording_sums(chance[:, None], self.best.units) / len(chance)
+        of_chance = significance.recording_sums(chance[:, None], self.best.units) / len(
+            chance
+        )
         p = np.full(len(self.runs), np.nan)
         if not self.untested:
             leads = self.by_recording - of_chance
-            variance = TRAINING_VARIANCE if self.crossed else 1.0
-            p = p_of_leads(leads, self.shares, variance, self.draws)
+            variance = significance.TRAINING_VARIANCE if self.crossed else 1.0
+            p = significance.p_of_leads(leads, self.shares, variance, self.draws)
         mean = round(float(chance.mean()), 12)
         against = []
         for model, own in zip(self.runs, p.tolist()):
             score = Estimate(model.metric.score(model))
-            if not own >= LEVEL:  # else p decides, and an interval of mAP takes seconds
+            if (
+                not own >= significance.LEVEL
+            ):  # else p decides, and an interval of mAP takes seconds
                 score = model.score
             against.append(AgainstChance(score, mean, own))
         return against
@@ -245,7 +243,7 @@ class AgainstChance:
     @property
     def doubt(self) -> str:
         """What keeps a lead from being clear, in words; '' if nothing does."""
-        if self.p >= LEVEL:
+        if self.p >= significance.LEVEL:
             return f"p = {self.p:.3f}"
         if not self.score.low <= self.chance:
             return ""

@@ -26,28 +26,14 @@ from numpy.typing import NDArray
 from featurestack.base.decoder_messages import no_output_of_c
 from featurestack.base.errors import RequestError, one_line
 from featurestack.base.files import hash_of
-from featurestack.embeddings.networks import (
-    BANDS,
-    FIRST_CONVOLUTION,
-    LAST,
-    LAST_POINTWISE,
-    LIBRARIES,
-    POINTWISE,
-    FrontEnd,
-    NetworkCard,
-    digest_of,
-    find_network,
-    front_end_of,
-    log_mel,
-    require_library,
-)
+from featurestack.embeddings import networks
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
 from featurestack.pipeline.parameters import Impossible
 
 Array = NDArray[np.float32]
-SPECTROGRAM = [1, 96, BANDS, 1]
+SPECTROGRAM = [1, 96, networks.BANDS, 1]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 # Windows from which on the deviation between their means counts. Two windows of a
 # spoken command overlap by 97 %: their difference costs 7 points.
@@ -74,7 +60,7 @@ class NetworkFile:
     def __init__(
         self, path: Path, outputs: Sequence[str] = ("",), start: str = ""
     ) -> None:
-        require_library(path)
+        networks.require_library(path)
         self.path = path
         self.lock = threading.Lock()
         try:
@@ -82,7 +68,7 @@ class NetworkFile:
             self.answer, self.axes = opener(path, outputs, start)
         except Exception as error:  # the libraries' errors have no common base class
             raise RequestError(
-                f"{path} is not a network that {LIBRARIES[path.suffix]} opens:"
+                f"{path} is not a network that {networks.LIBRARIES[path.suffix]} opens:"
                 f" {one_line(error)}"
             ) from error
 
@@ -138,9 +124,9 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
         last = interpreter.get_output_details()
         tensors = []
         for output in outputs:
-            if output == POINTWISE:
+            if output == networks.POINTWISE:
                 tensors += pointwise(interpreter)
-            elif output == LAST_POINTWISE:
+            elif output == networks.LAST_POINTWISE:
                 tensors.append(pointwise(interpreter)[-1])
             elif tensor := tensor_of(interpreter, output) if output else last[0]:
                 tensors.append(tensor)
@@ -213,7 +199,7 @@ def pointwise(interpreter: Any) -> list[dict[str, Any]]:
 def spectrogram_tensor(interpreter: Any, start: str) -> int | None:
     """The number of the tensor `start`, None if it takes no spectrogram."""
     steps = interpreter._get_ops_details()
-    if start == FIRST_CONVOLUTION:
+    if start == networks.FIRST_CONVOLUTION:
         read = [each["inputs"][0] for each in steps if each["op_name"] == "CONV_2D"]
         start = str(read[0]) if read else ""
     tensor = tensor_of(interpreter, start)
@@ -240,7 +226,7 @@ class Network:
     """
 
     network: NetworkFile
-    card: NetworkCard
+    card: networks.NetworkCard
     front_end: NetworkFile | None = None
 
     def embed(self, y: Array) -> Array:
@@ -299,10 +285,10 @@ class Network:
         last = len(padded) - length
         starts = *range(0, last, hop), last
         windows = np.stack([padded[k : k + length] for k in starts])
-        return log_mel(windows) if card.spectrogram else windows
+        return networks.log_mel(windows) if card.spectrogram else windows
 
 
-def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
+def _frames(front_end: NetworkFile, described: networks.FrontEnd, y: Array) -> Array:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
     (frames,) = front_end.run(y[None])
     # a tenth has no exact float32, ten has: publishers divide
@@ -338,9 +324,9 @@ def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
 
 
 def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
-    path, card = find_network(model, fetch=True)
-    before = front_end_of(path, card)
-    digests = [digest_of(each) for each in (path, before) if each]
+    path, card = networks.find_network(model, fetch=True)
+    before = networks.front_end_of(path, card)
+    digests = [networks.digest_of(each) for each in (path, before) if each]
     content = json.dumps([asdict(card), *digests], sort_keys=True)
     return {"file": hash_of(content.encode())}
 
@@ -350,10 +336,10 @@ def open_network(model: str, layers: str = "") -> Network:
 
     layers  what is read instead of the card's output: LAST, POINTWISE, a layer's name
     """
-    path, card = find_network(model)
+    path, card = networks.find_network(model)
     if layers:
-        card = replace(card, layers="" if layers == LAST else layers)
-    before = front_end_of(path, card)
+        card = replace(card, layers="" if layers == networks.LAST else layers)
+    before = networks.front_end_of(path, card)
     times = tuple(each.stat().st_mtime_ns for each in (path, before) if each)
     return _opened(path.absolute(), before, card, times, os.getpid())
 
@@ -362,7 +348,7 @@ def open_network(model: str, layers: str = "") -> Network:
 def _opened(
     path: Path,
     before: Path | None,
-    card: NetworkCard,
+    card: networks.NetworkCard,
     times: tuple[int, ...],
     process: int,
 ) -> Network:

@@ -38,11 +38,7 @@ from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress
 from featurestack.cli.audio import RATE
 from featurestack.cli.commands import command
-from featurestack.features_cache.clip_table import (
-    WINDOW_COLUMNS,
-    has_windows,
-    originals,
-)
+from featurestack.features_cache import clip_table
 from featurestack.features_cache.datasets import new_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
@@ -292,7 +288,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
             f"NAME={name} is the name of the dataset itself: give the altered one"
             f" another name, such as {quoted(f'NAME={name}-altered')}"
         )
-    copies = draw_copies(originals(dataset.table), chosen, options)
+    copies = draw_copies(clip_table.originals(dataset.table), chosen, options)
     folder, file = options.data / name, f"{name}.csv"
     with making(folder), staged(folder, ("audio", file)) as stage:
         (stage / "audio").mkdir()
@@ -339,9 +335,9 @@ def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
     clips = dataset.table.assign(filename=dataset.table["path"], alteration="")
     table = pd.concat([clips, copies.assign(start=0.0, end=0.0)])
     columns = [*WRITTEN]
-    if has_windows(clips):
-        columns += WINDOW_COLUMNS
-        places = table[[*WINDOW_COLUMNS]].astype(object)
+    if clip_table.has_windows(clips):
+        columns += clip_table.WINDOW_COLUMNS
+        places = table[[*clip_table.WINDOW_COLUMNS]].astype(object)
         table[places.columns] = places.where(table[["end"]].to_numpy() > 0, "")
     if not table["category"].all():
         columns.remove("category")

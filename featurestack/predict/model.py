@@ -33,15 +33,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
 from featurestack.pipeline.clip_spectra import Clip, ClipLike, clip_of, is_one
 from featurestack.pipeline.features import FEATURES, Feature, resolve_feature
-from featurestack.predict.bundle import (
-    BATCH,
-    FoldModels,
-    Probabilities,
-    RunModel,
-    Values,
-    bundle_of_run,
-    read_bundle,
-)
+from featurestack.predict import bundle
 from featurestack.predict.options import (
     PredictOptions,
     TrainedOptions,
@@ -269,7 +261,7 @@ class Model:
         samples = audio.resample(samples, rate, self.sample_rate)
         return samples[: self.samples]
 
-    def batch(self, clips: Sequence[Samples]) -> tuple[Values, Floats]:
+    def batch(self, clips: Sequence[Samples]) -> tuple[bundle.Values, Floats]:
         """The values of clips of up to `samples` samples, as `stored_values`, by
         channel, and the share that each clip fills. Threads compute them: numpy's and
         scipy's transforms release the interpreter's lock.
@@ -282,7 +274,7 @@ class Model:
 
     def answers(
         self, clips: Iterable[tuple[Key, Samples]]
-    ) -> Iterator[tuple[Key, Probabilities, str]]:
+    ) -> Iterator[tuple[Key, bundle.Probabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all folds together, and
         `predicted`: "" if it is rejected or, with tags, has no class.
 
@@ -293,7 +285,7 @@ class Model:
             each = [self.thresholds.get(name, np.inf) for name in self.classes]
             thresholds = np.array(each)
         rest = iter(clips)
-        while batch := list(itertools.islice(rest, BATCH)):
+        while batch := list(itertools.islice(rest, bundle.BATCH)):
             keys, samples = zip(*batch)
             by_fold = self.networks.by_fold(*self.batch(samples))
             probabilities = self.networks.joined(by_fold)
@@ -312,18 +304,18 @@ def set_threads(threads: int | Auto) -> None:
 
 def networks_of(
     trained: Path | str | RunFolder, device: str
-) -> tuple[FoldModels, RunFolder | None]:
+) -> tuple[bundle.FoldModels, RunFolder | None]:
     """The networks of a run, and the run, None for a file."""
     device = device_of(device)
     if isinstance(trained, RunFolder):
-        return RunModel(*bundle_of_run(trained), device), trained
+        return bundle.RunModel(*bundle.bundle_of_run(trained), device), trained
     file = Path(trained)
     if file.suffix in MODELS:
         with needed(file.suffix.removeprefix("."), str(file)):
             networks = object_at(MODELS[file.suffix])
-        exported: FoldModels = networks(file)
+        exported: bundle.FoldModels = networks(file)
         return exported, None
-    return RunModel(*read_bundle(file), device), None
+    return bundle.RunModel(*bundle.read_bundle(file), device), None
 
 
 def stored_values(
@@ -331,7 +323,7 @@ def stored_values(
     sample_rate: int,
     samples: int,
     channels: Iterable[tuple[Feature, StoredChannel]],
-) -> Values:
+) -> bundle.Values:
     """The values of a clip of `samples` samples, of which `y` may lack the last ones,
     as a cache stores them: (rows, frames) a channel.
     """

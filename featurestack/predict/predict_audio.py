@@ -36,13 +36,8 @@ from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.options import PredictOptions, class_thresholds
+from featurestack.results import dataset_folders
 from featurestack.results.config import RunConfig
-from featurestack.results.dataset_folders import (
-    claim,
-    claim_folder,
-    folder_of,
-    named_dataset,
-)
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.ridge import SURE
@@ -279,7 +274,9 @@ def score_elsewhere(options: PredictOptions) -> int:
     else:
         files = [Path(path) for path in other.table["path"]]
         place = options.reports / other.name / "predictions"
-        place = claim_folder(place, of_files(other.source, files), RECORD).folder
+        place = dataset_folders.claim_folder(
+            place, of_files(other.source, files), RECORD
+        ).folder
         digits = run.config.hash[:DIGITS_OF_RUN]
         file = place / f"{run.dataset}.{run.name}.{digits}.csv"
     record = own_file(file, RECORD, "OUT=")
@@ -377,7 +374,7 @@ def report_folder(
         out = options.out.parent if options.out.suffix in ENDINGS else options.out
         require_writable(out)
         try:
-            claim(OwnFiles(out, RECORD), recordings)
+            dataset_folders.claim(OwnFiles(out, RECORD), recordings)
         except Taken as other:
             former = Identity.parse(other.identity).place
             raise RequestError(
@@ -387,10 +384,10 @@ def report_folder(
     config = model.config
     place = options.reports / config.dataset
     if config.identity:
-        place = folder_of(place, config.dataset_identity, NO_DATA)
+        place = dataset_folders.folder_of(place, config.dataset_identity, NO_DATA)
     place /= dataset_name(str(options.audio))
     require_writable(place)
-    return claim_folder(place, recordings, RECORD).folder
+    return dataset_folders.claim_folder(place, recordings, RECORD).folder
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
@@ -437,7 +434,7 @@ def predict_audio(options: PredictOptions) -> int:
         )
     if not is_file(options.run):
         words = ("", "") if elsewhere else (options.dataset, options.name)
-        dataset = named_dataset(words[0], options.data, words[1])
+        dataset = dataset_folders.named_dataset(words[0], options.data, words[1])
         run = select_one(options.runs, options.run, *dataset, data=options.data)
         class_thresholds(options.threshold, run.classes, {})
     if options.audio is None:

@@ -16,15 +16,11 @@ from typing import Any, Literal
 from featurestack.base.errors import shortened
 from featurestack.base.options import DURATION, RATE
 from featurestack.base.quantities import counted, listed
+from featurestack.features_cache import row_statistics
 from featurestack.features_cache.clip_table import refuse_class_names
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.identity import Identity, pieces
-from featurestack.features_cache.row_statistics import (
-    has_statistics,
-    is_time,
-    kept_columns,
-)
 from featurestack.results.training_options import Training, Validation
 
 RunFormat = Literal[3]
@@ -94,17 +90,17 @@ class StoredChannel:
     @cached_property
     def timed(self) -> bool:
         """Whether its columns are frames of time."""
-        return is_time(self.frame_unit)
+        return row_statistics.is_time(self.frame_unit)
 
     @cached_property
     def columns(self) -> int:
         """The number of columns for models that read all values."""
-        return kept_columns(self.rows, self.frames)
+        return row_statistics.kept_columns(self.rows, self.frames)
 
     @cached_property
     def statistics(self) -> int:
         """The number of values that `over_columns` makes of it."""
-        if has_statistics(self.frame_unit, self.frames):
+        if row_statistics.has_statistics(self.frame_unit, self.frames):
             return 2 * self.rows
         return self.rows * self.columns
 

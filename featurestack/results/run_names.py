@@ -11,12 +11,7 @@ from featurestack.base.files import is_file
 from featurestack.base.shell import quoted, unquoted
 from featurestack.base.terminal import tell_once
 from featurestack.features_cache.identity import Identity
-from featurestack.results.run_folder import (
-    PREDICTIONS_FILE,
-    RunFolder,
-    find,
-    of_identity,
-)
+from featurestack.results import run_folder
 from featurestack.results.same_run import of_other_data
 
 
@@ -28,7 +23,7 @@ def select(
     *,
     predicting: bool = False,
     data: Path | str = DATA,
-) -> list[RunFolder]:
+) -> list[run_folder.RunFolder]:
     """The runs that the words of `names` name: each a name, a path, a unique prefix of
     a name, or `last`.
 
@@ -39,7 +34,7 @@ def select(
     """
     runs_by_name = {
         f"{run.path.parent.name}/{run.name}": run
-        for run in find(runs, dataset, identity)
+        for run in run_folder.find(runs, dataset, identity)
     }
     able = {}
     if predicting:
@@ -58,8 +53,8 @@ def select(
             current = current_runs(able, data).values()
             run = max(current, key=lambda run: (run.path / "run.json").stat().st_mtime)
         elif is_file(f"{word}/run.json"):
-            run = RunFolder(Path(word))
-            if identity and not of_identity([run], identity):
+            run = run_folder.RunFolder(Path(word))
+            if identity and not run_folder.of_identity([run], identity):
                 owner = run.config.dataset_identity.place or "elsewhere"
                 raise RequestError(
                     f"RUN={word} is a run of another dataset, {owner}: leave out"
@@ -90,23 +85,25 @@ def select(
     return list(chosen.values())
 
 
-def has_weights(run: RunFolder) -> bool:
+def has_weights(run: run_folder.RunFolder) -> bool:
     """Whether a run has the weights of a finished fold."""
     weights = run.path.glob("fold*/last.pt")
-    return any((file.parent / PREDICTIONS_FILE).is_file() for file in weights)
+    return any(
+        (file.parent / run_folder.PREDICTIONS_FILE).is_file() for file in weights
+    )
 
 
 def current_runs(
-    runs: Mapping[str, RunFolder], data: Path | str
-) -> Mapping[str, RunFolder]:
+    runs: Mapping[str, run_folder.RunFolder], data: Path | str
+) -> Mapping[str, run_folder.RunFolder]:
     """The runs of today's data; all of them if none is."""
     other = of_other_data([*runs.values()], data)
     return {name: run for name, run in runs.items() if run not in other} or runs
 
 
 def fitting(
-    word: str, runs: Mapping[str, RunFolder], data: Path | str = DATA
-) -> RunFolder:
+    word: str, runs: Mapping[str, run_folder.RunFolder], data: Path | str = DATA
+) -> run_folder.RunFolder:
     """The only run whose name is `word` or begins with it; RequestError if there is
     none, or several.
     """
@@ -136,7 +133,7 @@ def select_one(
     *,
     predicting: bool = True,
     data: Path | str = DATA,
-) -> RunFolder:
+) -> run_folder.RunFolder:
     """The run that `name` names as in `select`; RequestError if it names several."""
     if Path(name).suffix in (".pt", *MODELS):
         if is_file(name):
@@ -153,7 +150,7 @@ def select_one(
     return chosen[0]
 
 
-def tell_last(run: RunFolder) -> None:
+def tell_last(run: run_folder.RunFolder) -> None:
     """Say if the last run was trained on synthetic clips, or lacks some folds."""
     remarks = []
     if run.config.synthetic:

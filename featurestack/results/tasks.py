@@ -18,13 +18,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
 from featurestack.comparison.metrics import Ints, Labels
 from featurestack.comparison.scores import ACCURACY, Metric
-from featurestack.features_cache.clip_table import (
-    SEPARATOR,
-    by_label,
-    classes_in,
-    label_indicator,
-    refuse_class_names,
-)
+from featurestack.features_cache import clip_table
 from featurestack.results.training_options import TaskName
 
 
@@ -60,7 +54,7 @@ class Task:
             raise RequestError(
                 f"one class only ({names.iloc[0]}): training needs two or more"
             )
-        refuse_class_names(names)
+        clip_table.refuse_class_names(names)
 
     def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
         """Name and category of each class of these clips, sorted by name."""
@@ -93,14 +87,14 @@ class Tags(Task):
                 f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"
                 " nothing to learn"
             )
-        refuse_class_names(classes_in(table))
+        clip_table.refuse_class_names(clip_table.classes_in(table))
 
     def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
-        return [{"name": name, "category": ""} for name in classes_in(table)]
+        return [{"name": name, "category": ""} for name in clip_table.classes_in(table)]
 
     def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
-        targets = label_indicator(text, classes).astype(np.intp)
-        each = by_label(pd.DataFrame({"label": text.to_numpy()}))["label"]
+        targets = clip_table.label_indicator(text, classes).astype(np.intp)
+        each = clip_table.by_label(pd.DataFrame({"label": text.to_numpy()}))["label"]
         recognised = each.isin([*classes, ""]).groupby(level=0).all()
         targets[~recognised.to_numpy()] = -1
         return targets
@@ -117,4 +111,4 @@ TASKS = Registry[Task](
 def names_of(decided: Labels, classes: Sequence[str]) -> list[str]:
     """The classes predicted for each clip as text: `dog;rain`."""
     names = np.array(classes, object)
-    return [SEPARATOR.join(names[chosen]) for chosen in decided]
+    return [clip_table.SEPARATOR.join(names[chosen]) for chosen in decided]

@@ -13,12 +13,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.quantities import counted, enumerated, spelt_alike
 from featurestack.base.table_files import csv_text, read_table
-from featurestack.features_cache.clip_table import (
-    KNOWN_COLUMNS,
-    by_label,
-    originals,
-    with_own_groups,
-)
+from featurestack.features_cache import clip_table
 from featurestack.features_cache.folds import draw_folds
 from featurestack.pipeline.datasets.readers import split_labels, whole_folds
 from featurestack.pipeline.options import SourceOptions
@@ -96,7 +91,7 @@ def with_folds(
         notes.append(f"GROUP={group} as last given; GROUP= removes it")
     table["grouped_by"] = path.name if by_hand else group
     table["labelled_by"] = options.label or ""
-    tested = originals(table)
+    tested = clip_table.originals(table)
     groups = tested["group"].nunique()
     # a clip of unknown group is its own group, which gets no fold to itself
     named = tested["group"][tested["group"] != tested["clip_id"]].nunique()
@@ -151,7 +146,7 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     columns = table.columns.drop(["clip_id", "path"])
     if words in columns:
         return table[words].fillna("").astype(str).tolist()
-    others = columns.drop([*KNOWN_COLUMNS], errors="ignore")
+    others = columns.drop([*clip_table.KNOWN_COLUMNS], errors="ignore")
     # a word that is a pattern would fit only itself
     named = len(others) or closest(words, ["group", "label"])
     if words.isdecimal() or (words.isidentifier() and named):
@@ -206,7 +201,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             " a column, or a pattern whose parentheses hold the source recording;"
             " `check` proposes one"
         )
-    table = with_own_groups(table)
+    table = clip_table.with_own_groups(table)
     notes = []
     if alone.any() and not alone.all():
         source = f"GROUP={group}" if group else "the column group"
@@ -215,7 +210,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
         notes.append(f"{fitting}; {others}, are groups of their own")
     if not group:
         return table, notes
-    groups_of_class = by_label(table).groupby("label")["group"].nunique()
+    groups_of_class = clip_table.by_label(table).groupby("label")["group"].nunique()
     if groups_of_class.max() == 1:
         raise RequestError(
             f"GROUP={group} makes each class one group, such as"
@@ -233,8 +228,8 @@ def regrouped(table: pd.DataFrame, group: str) -> pd.DataFrame:
     whatever its own file is called. RequestError if there is none, or several.
     """
     now = pd.Series(stated(table, "GROUP", group), table.index)
-    clips = originals(table)
-    former = with_own_groups(table)["group"]
+    clips = clip_table.originals(table)
+    former = clip_table.with_own_groups(table)["group"]
     stated_groups = now[clips.index]
     blank = stated_groups.str.strip() == ""
     new = stated_groups.mask(blank, clips["clip_id"])

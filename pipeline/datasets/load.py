@@ -32,19 +32,8 @@ from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, next_line, quoted
 from featurestack.base.table_files import SPREADSHEETS, TEXT_TABLES
 from featurestack.base.terminal import text_table
-from featurestack.features_cache import identity
+from featurestack.features_cache import clip_table, identity
 from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
-from featurestack.features_cache.clip_table import (
-    by_label,
-    classes_in,
-    clips_of_recordings,
-    complete,
-    originals,
-    refuse_class_names,
-    spans,
-    too_few_classes,
-    untrainable,
-)
 from featurestack.features_cache.datasets import (
     another_name,
     cache_folder,
@@ -58,6 +47,7 @@ from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.identity import Identity, place_of
 from featurestack.features_cache.index_file import WHOLE, claim_of_dataset, failed_clips
 from featurestack.pipeline import audio
+from featurestack.pipeline.datasets import readers
 from featurestack.pipeline.datasets.folds import (
     last_option,
     read_folds,
@@ -65,13 +55,6 @@ from featurestack.pipeline.datasets.folds import (
     with_labels,
 )
 from featurestack.pipeline.datasets.name_fields import NameField, name_field
-from featurestack.pipeline.datasets.readers import (
-    Listing,
-    is_esc_layout,
-    listing_of_table,
-    read_esc_layout,
-    read_folder,
-)
 from featurestack.pipeline.options import AlterOptions, FeaturesCommand, SourceOptions
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
@@ -142,15 +125,15 @@ def load(options: SourceOptions) -> Dataset:
     if elsewhere and not identity.of_files(word, listing.table["path"]).is_same(former):
         raise other
     listed = with_labels(listing.table, options.label or "")
-    refuse_class_names(classes_in(listed))
-    if originals(listed).empty:
+    clip_table.refuse_class_names(clip_table.classes_in(listed))
+    if clip_table.originals(listed).empty:
         raise RequestError(
             f"DATASET={word}: every clip is marked train_only, so none can be tested"
         )
-    if reason := too_few_classes(listed):
+    if reason := clip_table.too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
     notes = [*listing.notes, *remembered]
-    for names in spelt_alike(classes_in(listed)):
+    for names in spelt_alike(clip_table.classes_in(listed)):
         notes.append(f"{enumerated(names)} are different classes")
 
     def write(text: str) -> None:
@@ -169,12 +152,14 @@ def load(options: SourceOptions) -> Dataset:
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     grouped_by = table["grouped_by"].iloc[0]
-    if grouped_by and not originals(table)["group"].is_unique:  # GROUP='(.*)' is none
+    if (
+        grouped_by and not clip_table.originals(table)["group"].is_unique
+    ):  # GROUP='(.*)' is none
         groups = grouped_by if grouped_by in listed else "group"
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
-    readable = originals(table[~table["clip_id"].isin(unreadable)])
+    readable = clip_table.originals(table[~table["clip_id"].isin(unreadable)])
     field = None if word in NAMED or groups else name_field(readable)
     notes += [*fold_notes, *audio_notes, *([field.sentence] if field else [])]
     attributes = {
@@ -189,7 +174,9 @@ def load(options: SourceOptions) -> Dataset:
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
     }
     stated = {k: v for k, v in attributes.items() if v is not None}
-    return Dataset(name, folder, complete(table), stated, cached, notes, field)
+    return Dataset(
+        name, folder, clip_table.complete(table), stated, cached, notes, field
+    )
 
 
 def located(options: SourceOptions) -> SourceOptions:
@@ -267,12 +254,12 @@ def require_as_remembered(options: DatasetOptions, given: Mapping[str, str]) -> 
         )
 
 
-def _read(options: SourceOptions) -> Listing:
+def _read(options: SourceOptions) -> readers.Listing:
     word = options.dataset
     path = Path(word)
     if path.suffix.lower() in (*TEXT_TABLES, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
-        return listing_of_table(path, folder, label=options.label or "")
+        return readers.listing_of_table(path, folder, label=options.label or "")
     folder, rate = path, None
     if word in ("esc50", "esc10"):
         from featurestack.pipeline.datasets import esc50
@@ -284,11 +271,11 @@ def _read(options: SourceOptions) -> Listing:
         folder = synth.write_dataset(options.data / word, mix=word == "synth_mix")
         rate = synth.SAMPLE_RATE
     require_readable(folder)
-    if is_esc_layout(folder):
-        listing = read_esc_layout(folder, "esc10" if word == "esc10" else "")
+    if readers.is_esc_layout(folder):
+        listing = readers.read_esc_layout(folder, "esc10" if word == "esc10" else "")
         return listing._replace(sample_rate=rate, duration=ESC_DURATION)
     if path.is_dir():
-        return read_folder(path, options.label or "")
+        return readers.read_folder(path, options.label or "")
     if path.is_file():
         predict = make_command("predict", f"AUDIO={path}", "RUN=last")
         raise RequestError(
@@ -300,7 +287,7 @@ def _read(options: SourceOptions) -> Listing:
 
 
 def settings_of_audio(
-    listing: Listing, options: SourceOptions, settings: Attributes
+    listing: readers.Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[Attributes, Sequence[str], set[str]]:
     """Rate and samples; notes; ids of clips whose files cannot be opened."""
     usual = listing.sample_rate, listing.duration
@@ -336,14 +323,16 @@ def of_files(
     """The files' commonest rate, the longest clip's duration, notes, unreadable ids;
     `other` is the NAME= for another duration.
     """
-    clips = originals(table)
+    clips = clip_table.originals(table)
     paths = clips["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
     rates = Counter[int]()
     length_of = {}
     unreadable = set()
-    for clip, info, (start, end) in zip(clips["clip_id"], answers, spans(clips)):
+    for clip, info, (start, end) in zip(
+        clips["clip_id"], answers, clip_table.spans(clips)
+    ):
         if isinstance(info, audio.Info):
             rates[info.sample_rate] += 1
             length_of[clip] = round(end - start, 6) or info.frames / info.sample_rate
@@ -436,7 +425,7 @@ def make_dataset(options: AlterOptions) -> int:
 def summarise_dataset(options: SourceOptions) -> int:
     """Print a summary of a dataset and its faults; return 1 if there are any."""
     dataset = load(options)
-    table = originals(dataset.table)
+    table = clip_table.originals(dataset.table)
     wrong = list[str]()
     if not dataset.read_only:  # a cache is used without its audio
         infos = dict(zip(table["path"], audio.file_infos(table["path"].tolist())))
@@ -452,7 +441,7 @@ def summarise_dataset(options: SourceOptions) -> int:
         faults = counted(len(wrong), "fault")
         print(f"\n{faults}; files that cannot be read are not counted above:")
         print(*(f"  {fault}" for fault in first_names(wrong, FAULTS_SHOWN)), sep="\n")
-    reason = untrainable(dataset.table)
+    reason = clip_table.untrainable(dataset.table)
     following = next_line("features", *option_words(options, fields(SourceOptions)))
     print(f"\n{f'no training yet: {reason}' if reason else following}")
     return 1 if wrong else 0
@@ -460,8 +449,12 @@ def summarise_dataset(options: SourceOptions) -> int:
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
     """`my sounds: 78 clips of 39 source recordings, 2 classes, 5 folds`."""
-    clips = clips_of_recordings(table["clip_id"], table["group"], dataset.groups)
-    columns = by_label(table)[["label", "fold"]].replace({"label": {"": None}})
+    clips = clip_table.clips_of_recordings(
+        table["clip_id"], table["group"], dataset.groups
+    )
+    columns = clip_table.by_label(table)[["label", "fold"]].replace(
+        {"label": {"": None}}
+    )
     named = [clips, *map(counted, columns.nunique(), ("class", "fold"))]
     made = " (synthetic)" if dataset.synthetic else ""
     return f"{dataset.name}{made}: {', '.join(named)}"
@@ -473,10 +466,10 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
         lines.append(f"{length} ({dataset.samples:,} samples per clip)")
-    if only_trained := len(dataset.table) - len(originals(dataset.table)):
+    if only_trained := len(dataset.table) - len(clip_table.originals(dataset.table)):
         lines.append(f"{counted(only_trained, 'more clip')}, used only for training")
     lines += dataset.notes
-    each = by_label(table).replace({"label": {"": "(none)"}})
+    each = clip_table.by_label(table).replace({"label": {"": "(none)"}})
     columns = {"clips": ("clip_id", "size"), "sources": ("group", "nunique")}
     classes = each.groupby("label").agg(**columns)
     by_fold = pd.crosstab(each["label"], each["fold"]).add_prefix("fold ")

@@ -37,13 +37,9 @@ from featurestack.base.quantities import counted, enumerated, percent, points
 from featurestack.base.terminal import progress, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
+from featurestack.comparison import significance
 from featurestack.comparison.metrics import Floats
 from featurestack.comparison.ranking import AgainstChance
-from featurestack.comparison.significance import (
-    DIFFERENCE_INTERVAL,
-    TRAINING_VARIANCE,
-    gain_tests,
-)
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.results.config import Plain
 from featurestack.results.dataset_folders import claim_folder
@@ -149,9 +145,11 @@ class SetScores:
         """`gain_tests` by the clips' recordings; nothing is significant if nothing is
         better than chance.
         """
-        variance = TRAINING_VARIANCE if above_chance else None
+        variance = significance.TRAINING_VARIANCE if above_chance else None
         units, weights = self.clips["unit"].to_numpy(), self.weights
-        tests = gain_tests(gains, units, unit, weights=weights, variance=variance)
+        tests = significance.gain_tests(
+            gains, units, unit, weights=weights, variance=variance
+        )
         return tests if self.useful else decided(tests, np.zeros(len(tests), bool))
 
 
@@ -343,7 +341,7 @@ def importance_summary(measured: Importance) -> str:
         "lost without it",
         f"added to {base_of(measured.features)}",
     )
-    unit = f"points with the {DIFFERENCE_INTERVAL}"
+    unit = f"points with the {significance.DIFFERENCE_INTERVAL}"
     if tests["low"].isna().all():
         unit = "points; too few recordings for intervals"
     legend = (

@@ -7,14 +7,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from featurestack.analysis.figures import figure
-from featurestack.analysis.figures.drawn import (
-    MANY_CLASSES,
-    draw_intervals,
-    heat_map,
-    height_of_rows,
-    without_shared,
-)
+from featurestack.analysis.figures import drawn, figure
 from featurestack.analysis.page import Report, Section
 from featurestack.analysis.report.runs import Problem, Run
 from featurestack.analysis.report.tables import declare, ends
@@ -129,14 +122,14 @@ def losses_of(report: Report) -> dict[str, dict[str, Any]]:
     if losses["low"].isna().all():
         return {}
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
-    names, note = without_shared(losses["feature"], losses["feature"])
+    names, note = drawn.without_shared(losses["feature"], losses["feature"])
     intervals = losses.assign(feature=names).rename(columns=columns)
     return {"importance": {"intervals": intervals, "note": note}}
 
 
 def losses_by_class(report: Report) -> dict[str, dict[str, Any]]:
     classes = report.tables["importance_classes"].query("measure == 'lost'")
-    names, note = without_shared(classes["feature"], classes["feature"])
+    names, note = drawn.without_shared(classes["feature"], classes["feature"])
     shown = classes.assign(feature=names)
     return {"importance_by_class": {"classes": shown, "note": note}}
 
@@ -150,19 +143,21 @@ def points_or_dot(value: float) -> str:
 @figure(
     "Points by which the score falls without each feature, with the"
     f" {DIFFERENCE_INTERVAL}. A hollow mark is a loss that is not clear",
-    height_of_rows,
+    drawn.height_of_rows,
     section="importance",
     data=losses_of,
 )
 def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
-    return draw_intervals(ax, intervals=intervals, label="points lost")
+    return drawn.draw_intervals(ax, intervals=intervals, label="points lost")
 
 
 @figure(
     "Points by which the recall of a class falls without each feature. Of more than"
-    f" {MANY_CLASSES} classes those in which the features differ most are shown."
+    f" {drawn.MANY_CLASSES} classes those in which the features differ most are shown."
     " Classes have few clips. importance_classes.csv has all numbers",
-    lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
+    lambda classes, **_: (
+        1.2 + 0.19 * min(classes["class"].nunique(), drawn.MANY_CLASSES)
+    ),
     section="importance",
     data=losses_by_class,
 )
@@ -173,11 +168,11 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     means = classes.pivot(index="class", columns="feature", values="mean")
     means = means.loc[classes["class"].unique(), classes["feature"].unique()]
     order = largest_first(means.fillna(0).to_numpy().std(axis=1))
-    means = means.iloc[np.sort(order[:MANY_CLASSES])]
+    means = means.iloc[np.sort(order[: drawn.MANY_CLASSES])]
     bound = max(means.abs().max(axis=None), 0.01)  # has the darkest colour
     # the lighter two thirds of the colours, on which the text stays readable
     colours = colormaps[SIGNED](means.to_numpy() / bound / 3 + 0.5)
-    return heat_map(ax, means.map(points_or_dot), colours)
+    return drawn.heat_map(ax, means.map(points_or_dot), colours)
 
 
 # ---- verdicts

@@ -38,15 +38,7 @@ from featurestack.base.shell import make_command
 from featurestack.comparison.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.extras.onnx import ExportOptions
 from featurestack.features_cache.feature_names import parse_set
-from featurestack.predict.bundle import (
-    AGREES,
-    FoldModels,
-    Probabilities,
-    RunModel,
-    Values,
-    bundle_of_run,
-    require_folds,
-)
+from featurestack.predict import bundle
 from featurestack.results.config import RunConfig, content_of
 from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_names import select_one
@@ -56,7 +48,7 @@ CONFIG = "config"  # key of the metadata: run.json, as a bundle has it
 AGAIN = "export it again from its run"
 
 
-class ExportedModel(FoldModels):
+class ExportedModel(bundle.FoldModels):
     """The networks of an ONNX file that `export` wrote. Their code is not needed."""
 
     def __init__(self, file: Path) -> None:
@@ -69,10 +61,12 @@ class ExportedModel(FoldModels):
                 f"{file} is not an ONNX file of this project's runs ({one_line(error)})"
             ) from None
         config = as_dataclass(content, RunConfig, str(file), AGAIN)
-        require_folds(config, folds, file)
+        bundle.require_folds(config, folds, file)
         super().__init__(config, folds)
 
-    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+    def by_fold(
+        self, values: bundle.Values, filled: Floats
+    ) -> list[bundle.Probabilities]:
         """(B, K) of each fold's model.
 
         Clips without padding have lengths of their own and are given one by one.
@@ -101,7 +95,9 @@ def open_session(content: bytes) -> onnxruntime.InferenceSession:
     )
 
 
-def run_session(session: onnxruntime.InferenceSession, values: Values) -> Probabilities:
+def run_session(
+    session: onnxruntime.InferenceSession, values: bundle.Values
+) -> bundle.Probabilities:
     """(B, F, K) for clips of one length."""
     fed = {}
     for given, channel in zip(session.get_inputs(), values, strict=True):
@@ -113,14 +109,14 @@ def run_session(session: onnxruntime.InferenceSession, values: Values) -> Probab
 OPSET = 18
 LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
 # number of the exported fold, one clip's stored features, that fold's probabilities
-Example = tuple[int, Values, Probabilities]
+Example = tuple[int, bundle.Values, bundle.Probabilities]
 RECORD = ".export.json"
 
 
 class ExportedRun(nn.Module):
     """All folds of a trained model, from stored features to probabilities."""
 
-    def __init__(self, model: RunModel) -> None:
+    def __init__(self, model: bundle.RunModel) -> None:
         super().__init__()
         self.model = model
         self.networks = nn.ModuleList(model.networks.values())
@@ -153,7 +149,7 @@ def export_run(options: ExportOptions) -> Path:
     if file.suffix != ".onnx":
         raise RequestError(f"OUT={file}: expected a name that ends in .onnx")
     own = own_file(file, RECORD, "OUT=")
-    model = RunModel(*bundle_of_run(run))
+    model = bundle.RunModel(*bundle.bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
     # a second channel of the same name is numbered: mel, mel_2
@@ -167,7 +163,7 @@ def export_run(options: ExportOptions) -> Path:
     for number, values, expected in example_clips(model):
         differences = np.abs(run_session(session, values)[0, number] - expected)
         largest = max(largest, float(differences.max()))
-    if largest > AGREES:
+    if largest > bundle.AGREES:
         raise RequestError(
             f"{file} is not written: its probabilities differ from the networks' by"
             f" {largest:.1e}"
@@ -181,14 +177,14 @@ def export_run(options: ExportOptions) -> Path:
     return file
 
 
-def example_clips(model: RunModel) -> Iterator[Example]:
+def example_clips(model: bundle.RunModel) -> Iterator[Example]:
     """Noise like each fold's channels, short and whole, and the networks' answers."""
     noise = np.random.default_rng(0)
     spec = model.input
     for number, (fold, statistics) in enumerate(model.statistics.items()):
         for share in LENGTHS:
             filled = np.array([share])
-            values: Values = []
+            values: bundle.Values = []
             for channel, standard in zip(spec.channels, statistics):
                 drawn = noise.normal(size=(1, channel.rows, channel.frames))
                 values.append(
@@ -200,7 +196,7 @@ def example_clips(model: RunModel) -> Iterator[Example]:
 
 
 @contextmanager
-def one_sentence(model: RunModel, run: str) -> Iterator[None]:
+def one_sentence(model: bundle.RunModel, run: str) -> Iterator[None]:
     """Torch's error for a layer that ONNX lacks, without its graph and traceback."""
     try:
         with no_output_of_c():
@@ -213,7 +209,7 @@ def one_sentence(model: RunModel, run: str) -> Iterator[None]:
         ) from None
 
 
-def onnx_bytes(model: RunModel, names: list[str], run: str) -> bytes:
+def onnx_bytes(model: bundle.RunModel, names: list[str], run: str) -> bytes:
     """The file's content with metadata, by torch's TorchScript exporter."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     spec = model.input

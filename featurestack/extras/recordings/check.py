@@ -35,14 +35,8 @@ from featurestack.base.quantities import counted, duration, listed, percent
 from featurestack.base.shell import make_command
 from featurestack.base.table_files import cell_number, csv_text, read_table
 from featurestack.base.terminal import tell, text_table
+from featurestack.comparison import significance
 from featurestack.comparison.metrics import Floats
-from featurestack.comparison.significance import (
-    CONFIDENCE,
-    effective_recordings,
-    few_groups,
-    recording_sums,
-    wilson_ends,
-)
 from featurestack.pipeline import audio
 from featurestack.predict.options import PredictOptions, same_words
 from featurestack.predict.predict_audio import trained_on
@@ -260,15 +254,15 @@ def precision(checks: pd.DataFrame) -> dict[str, float]:
     units = checks["recording"].to_numpy(str)
     mean = np.average(right, weights=weights)
     apart = weights * (right - mean)
-    sums = recording_sums(np.column_stack([apart, weights]), units)
-    recordings = max(effective_recordings(sums[:, 1:]).item(), 2.0)
+    sums = significance.recording_sums(np.column_stack([apart, weights]), units)
+    recordings = max(significance.effective_recordings(sums[:, 1:]).item(), 2.0)
     variance = np.square(sums[:, 0]).sum() / weights.sum() ** 2
     variance *= recordings / (recordings - 1)
     number = weights.sum() ** 2 / np.square(weights).sum()  # independent checks
     if variance > 0:
         number = min(number, mean * (1 - mean) / variance)
-    quantile = stdtrit(recordings - 1, (1 + CONFIDENCE) / 2)
-    low, high = wilson_ends(np.array([mean]), number, quantile)[0]
+    quantile = stdtrit(recordings - 1, (1 + significance.CONFIDENCE) / 2)
+    low, high = significance.wilson_ends(np.array([mean]), number, quantile)[0]
     whole = {"detections": round(weights.sum()), "checks": len(right)}
     return {**whole, "precision": mean, "low": low, "high": high}
 
@@ -323,7 +317,7 @@ def tell_checked(options: PredictOptions) -> int:
         f" {right:,} right, {len(answered) - right:,} wrong"
     )
     row = promised(rows, options.promise)
-    if few := few_groups(recordings):
+    if few := significance.few_groups(recordings):
         result = f"{few}: no precision is promised"
     elif row is None:
         result = f"no threshold keeps a precision of at least {wanted} with certainty"
