@@ -339,7 +339,7 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
 
 SIGNS = 1_000  # patterns of signs, fewer than a report draws
 DRAWINGS = 5  # of the folds
-# whose classes are even; none of them chose the rule of the comparison
+# whose classes are even
 WORLDS = (
     World("80 clips, noise", 80, 1, 4),
     World("80 clips", 80, 1, 4, strength=1.2, better=1.5),
@@ -353,7 +353,7 @@ WORLDS = (
     World("400 clips", 400, 1, 10, 12, strength=2.0, better=0.25),
     World("1,000 clips", 1000, 1, 20, 24, strength=2.5, better=0.3),
 )
-# on which `factors` chose the rule: another number of recordings or of features in each
+# for `factors`: another number of recordings or of features in each
 CHOOSING = (
     World("12 recordings of 10", 12, 10, 3, strength=1.6, better=1.6),
     World("12 recordings of 10, weak", 12, 10, 3, strength=1.0, better=1.6),
@@ -430,7 +430,7 @@ def nearest_sets(reports: int, rng: np.random.Generator) -> Rows:
 
 def factors(reports: int, rng: np.random.Generator) -> Rows:
     """% of reports with a false difference, and % of the worse sets that are found, on
-    the worlds that chose how the variance of training counts: by factors of the
+    worlds of its own, by how the variance of training counts: by factors of the
     variance between recordings, and by several drawings whose variance counts `times`.
     """
     rules = [f"factor {own:g}" for own in (1.0, 1.25, 1.5, 1.75, 2.0, 2.25)]

@@ -52,8 +52,8 @@ FEWEST_RECORDINGS = 7
 TRAINING_VARIANCE = 2.25
 # The same of a difference between two feature sets, whose models share the clips that
 # train them, by whether models are exact (ridge, logistic regression); with few
-# recordings it is at least 1 + FEW / recordings. `bench.statements STATEMENT=factors`
-# chose these, on worlds that no other table shows.
+# recordings it is at least 1 + FEW / recordings. `bench.statements STATEMENT=sets` says
+# how often verdicts are false with these, STATEMENT=factors with others.
 FACTORS = {True: 1.5, False: 2.0}
 FEW = 12
 # If exact models were cross-validated on several drawings of the folds, the variance
