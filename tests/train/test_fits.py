@@ -64,4 +64,4 @@ def test_training_says_once_that_it_is_fitted_for_accuracy(uneven, capsys):
     for balance, times in (("none", 1), ("loss", 0)):
         given = {"features": "f0 f1", "model": "ridge", "balance": balance}
         fs.fit(**given, **uneven)
-        assert capsys.readouterr().err.count("BALANCE=loss") == times
+        assert capsys.readouterr().err.count('balance="loss"') == times
