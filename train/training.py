@@ -273,9 +273,7 @@ def train_plan(plan: Plan, bar: "Bar") -> run_folder.RunFolder:
             return train_plan(choose_folder(plan), bar)
     if first_process():
         finish_record(plan.path, plan.options.note)
-    return run_folder.RunFolder(
-        plan.path
-    )  # a RunFolder keeps the run.json that it read
+    return run_folder.RunFolder(plan.path)  # read now: it keeps its run.json
 
 
 def finish_record(run: Path, note: str) -> None:

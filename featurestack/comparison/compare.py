@@ -92,9 +92,7 @@ class Clips:
     classes: tuple[str, ...]
     groups: NDArray[np.generic]  # (N,)
     unit: str  # what a group is in words: group, or clip if none were given
-    folds: (
-        metrics.Ints
-    )  # (N,) from 0; all 0 if they are unknown, or for one test of models
+    folds: metrics.Ints  # (N,) from 0; all 0 if unknown, or for one test of models
     unknown_folds: bool
     index: "pd.Index[Any] | None"  # the clips' ids, if labels have any
     multilabel: bool
@@ -516,8 +514,8 @@ def repeats_of(model: Any, clips: Clips) -> list[Any]:
         if index_of(model) is None:
             return [part.reset_index(drop=True) for part in parts]
         return parts
-    parts = isinstance(model, list | tuple | np.ndarray)
-    if parts and getattr(model, "ndim", 1) and len(model):
+    several = isinstance(model, list | tuple | np.ndarray)
+    if several and getattr(model, "ndim", 1) > 0 and len(model):
         number = len(clips.labels)
         if all(is_run(own) or np.shape(own)[:1] == (number,) for own in model):
             return [*model]
