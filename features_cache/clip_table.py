@@ -55,7 +55,7 @@ NO_CLASS_NAMES = (
     "start",
     "end",
 )
-NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
+NEEDED_COLUMNS = ("clip_id", "label", "fold")  # other columns may be absent
 
 
 def has_windows(table: pd.DataFrame) -> bool:
@@ -194,7 +194,7 @@ def too_few_classes(clips: pd.DataFrame) -> str:
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     """The table with all columns of clips; RequestError names what is wrong."""
-    if missing := [column for column in NEEDED if column not in table]:
+    if missing := [column for column in NEEDED_COLUMNS if column not in table]:
         raise RequestError(
             f"the clip table lacks the columns {', '.join(missing)}; it has"
             f" {', '.join(table)}"

@@ -51,8 +51,8 @@ UNREADABLE = (  # h5py's errors for a damaged file
     MemoryError,
 )
 MARK = "format_version"  # the attribute that all of our files have
-CHUNK = 1 << 16  # elements in a chunk of a small dataset
-BLOCK = 1 << 20  # bytes
+CHUNK_ELEMENTS = 1 << 16  # elements in a chunk of a small dataset
+BLOCK_BYTES = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
@@ -165,7 +165,7 @@ def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
 def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
     """Write a small dataset and its CRC: fletcher32 accepts a page of zeros."""
     stored = as_stored(column)
-    chunks = (max(1, min(len(stored), CHUNK)),)
+    chunks = (max(1, min(len(stored), CHUNK_ELEMENTS)),)
     dataset = group.create_dataset(name, data=stored, chunks=chunks, fletcher32=True)
     write_attributes(dataset, {"crc32": zlib.crc32(stored.data)})
     return dataset
@@ -200,12 +200,12 @@ def reserve_space(path: Path) -> None:
             if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
                 raise
             # rewriting the content fills the holes
-            for start in range(0, length, BLOCK):
+            for start in range(0, length, BLOCK_BYTES):
                 file.seek(start)
-                write_at(file.fileno(), file.read(BLOCK), start)
+                write_at(file.fileno(), file.read(BLOCK_BYTES), start)
 
 
-FORMAT = 1
+FORMAT_VERSION = 1
 LOCKS = "locks"
 AXES = ("row_axis", "frame_axis")
 STATE = np.dtype("<u8")
@@ -440,9 +440,11 @@ def read_header(path: Path, stored: str = "") -> StoredFeature:
     with opened(path) as file:
         described = read_attributes(file)
         version = described.pop(MARK, None)
-        refuse_newer(path, version, FORMAT)
-        if version != FORMAT:
-            raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
+        refuse_newer(path, version, FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            raise DamagedFile(
+                f"{path.name} has format {version}, expected {FORMAT_VERSION}"
+            )
         described["parameters"] = json.loads(described["parameters"])
         for name in AXES:
             described[name] = read_column(file, name)
@@ -476,7 +478,7 @@ def write_structure(path: Path, feature: StoredFeature, clip_ids: NDArray) -> No
     """Make the file without its clips: no byte of `values` or `state` is written."""
     with created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {name: getattr(feature, name) for name in ATTRIBUTES}
-        described[MARK] = FORMAT
+        described[MARK] = FORMAT_VERSION
         described["parameters"] = as_text(feature.parameters)
         write_attributes(file, described)
         write_column(file, "clip_id", clip_ids)

@@ -32,7 +32,7 @@ from featurestack.base.terminal import tell_once
 from featurestack.features_cache import clip_table, hdf5
 from featurestack.features_cache.datasets import INDEX, other_source
 from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
-from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
+from featurestack.features_cache.hdf5 import FORMAT_VERSION, Attributes, lock
 from featurestack.features_cache.identity import Identity, of_cache
 
 REMEDY = "move it, or give another NAME= or DATA="
@@ -106,7 +106,7 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips, attributes) of a cache; raises what `hdf5.opened` raises."""
     with hdf5.opened(folder / INDEX) as file:
         version = hdf5.read_attributes(file).get(hdf5.MARK)
-        refuse_newer(folder / INDEX, version, FORMAT)
+        refuse_newer(folder / INDEX, version, FORMAT_VERSION)
         columns: dict[str, list[str] | NDArray] = {}
         group = file[CLIPS]
         for name in clip_table.INDEX_COLUMNS:
@@ -132,7 +132,7 @@ def refresh(
     part: slice = slice(0, 0),
 ) -> None:
     """Rewrite the index if clips or files changed; SOURCE_COLUMNS only in `part`."""
-    attributes = {**settings, hdf5.MARK: FORMAT}
+    attributes = {**settings, hdf5.MARK: FORMAT_VERSION}
     with lock(folder, "index"):
         table, current = updated(folder, clips, settings, part)
         if current:
@@ -162,7 +162,7 @@ def updated(
         return clips, False
     same = (
         linked
-        and made == {**settings, hdf5.MARK: FORMAT}
+        and made == {**settings, hdf5.MARK: FORMAT_VERSION}
         and all(
             np.array_equal(before[name], merged[name])
             for name in clip_table.INDEX_COLUMNS

@@ -54,7 +54,7 @@ ABSENT = -1000.0
 HELD = 10.0  # deviations
 SURE = 0.9  # probability from which on an answer to a foreign clip is counted
 SINGLE = 4_096  # numbers of a clip above which values have single precision
-CHUNK = 1_024  # numbers that are standardised at once
+STANDARDISED_BLOCK = 1_024  # numbers that are standardised at once
 # Clips up to which every strength is tried. With more, the log loss had one minimum in
 # all fits of ESC-50, so strengths are tried one by one while it falls, from the seventh
 # for few numbers, else from the fifth.
@@ -143,8 +143,11 @@ class Standard(NamedTuple):
 
 
 def parts(numbers: int) -> list[slice]:
-    """Slices of CHUNK numbers, so that a copy of one slice is small."""
-    return [slice(first, first + CHUNK) for first in range(0, numbers, CHUNK)]
+    """Slices of STANDARDISED_BLOCK numbers, so that a copy of one slice is small."""
+    return [
+        slice(first, first + STANDARDISED_BLOCK)
+        for first in range(0, numbers, STANDARDISED_BLOCK)
+    ]
 
 
 @dataclass(frozen=True)

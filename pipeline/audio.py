@@ -50,7 +50,7 @@ MOST_CHANNELS = 8  # more are several clips, frames or features
 # opening a file waits for the disk, and libsndfile works outside Python's lock
 THREADS = 8
 SMALL_BLOCK = 2**10  # frames; if a block ends early, its decoded frames are lost
-BLOCK = 2**18  # values in one read, counted over all channels
+BLOCK_VALUES = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
 # (seconds, samples): the larger is read beyond each cut; soxr needs less
 LEAST_REACH = 0.25, 4096
@@ -124,14 +124,14 @@ class _OpenFile(soundfile.SoundFile):
 
 
 Span = tuple[float, float]  # (start, end) of a clip in its file, seconds
-WHOLE = 0.0, 0.0  # the span that means the whole file
+WHOLE_FILE = 0.0, 0.0  # the span that means the whole file
 
 
 def load_clip(
     path: str | Path,
     sample_rate: int,
     samples: int,
-    span: Span = WHOLE,
+    span: Span = WHOLE_FILE,
 ) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32,
     with zeros after its end. AudioError if the file is missing, empty, damaged, not
@@ -150,7 +150,7 @@ def decode(
     path: str | Path,
     sample_rate: int | None = None,
     seconds: float | None = None,
-    span: Span = WHOLE,
+    span: Span = WHOLE_FILE,
 ) -> Samples:
     """A clip as mono float32 (n,), whole or at least its first `seconds`."""
     start, end = span
@@ -364,7 +364,7 @@ def _opened(name: str | Path, *, whole: bool = True) -> _OpenFile:
 
 def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
     """Blocks of the mean of the channels, `limit` frames; AudioError if fewer."""
-    size = max(1, BLOCK // file.channels)
+    size = max(1, BLOCK_VALUES // file.channels)
     mixed = file.channels > 1
     left = limit
     while left > 0:

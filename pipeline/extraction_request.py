@@ -47,7 +47,7 @@ from featurestack.pipeline.features import (
 from featurestack.pipeline.options import FeaturesCommand, ShowOptions
 from featurestack.pipeline.parameters import Impossible
 
-LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
+FEATURE_LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 NAMED_FEATURES = 8  # that a message names, at most
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
@@ -250,7 +250,9 @@ def source_facts(feature: Feature, dataset: Dataset) -> dict[str, str]:
 
 @functools.cache
 def libraries() -> str:
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    return ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in FEATURE_LIBRARIES
+    )
 
 
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:

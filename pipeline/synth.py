@@ -33,11 +33,11 @@ from featurestack.base.files import making, staged
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import progress
 from featurestack.features_cache.clip_table import SEPARATOR
-from featurestack.pipeline.datasets.esc50 import COLUMNS
+from featurestack.pipeline.datasets.esc50 import META_COLUMNS
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
-SECONDS = 5.0
+CLIP_SECONDS = 5.0
 # folds; source recordings of each class and fold; clips of each source
 FOLDS, SOURCES, TAKES = 5, 2, 2
 MIXTURES = 400  # clips of a mix, each of its own source
@@ -131,7 +131,7 @@ def burst(source: _SourceRecording, rng: np.random.Generator, decay: float) -> S
 
 def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     """A clip with each event at its time (s); events are cut at the clip's end."""
-    clip = np.zeros(round(SECONDS * SAMPLE_RATE))
+    clip = np.zeros(round(CLIP_SECONDS * SAMPLE_RATE))
     for time, event in events:
         start = round(time * SAMPLE_RATE)
         left = max(0, len(clip) - start)
@@ -150,7 +150,7 @@ def chimes(
     time = seconds(1.5)
     fade = np.exp(-time / source.decay)
     semitones = tuple(scale) * 2
-    starts = rng.uniform(0, SECONDS - 0.5, size=len(semitones))
+    starts = rng.uniform(0, CLIP_SECONDS - 0.5, size=len(semitones))
     events = []
     for semitone, start in zip(semitones, starts):
         octave = rng.integers(0, 5)
@@ -171,7 +171,7 @@ def beat(
     times += rng.normal(0, 0.004, size=len(times))
     events = []
     for time in times:
-        if 0 <= time < SECONDS:
+        if 0 <= time < CLIP_SECONDS:
             events.append((time, burst(source, rng, 0.03)))
     return scene(events)
 
@@ -183,7 +183,7 @@ def drone(
     rolloff: float,
 ) -> Samples:
     """One long tone whose pitch glides up and down."""
-    time = seconds(SECONDS)
+    time = seconds(CLIP_SECONDS)
     rate = rng.uniform(0.2, 0.5)  # Hz
     phase = rng.uniform()
     octaves = 0.5 * np.sin(2 * np.pi * (rate * time + phase))
@@ -201,7 +201,7 @@ def steady_noise(
         return 10 ** (decibels / 20)
 
     own_slope = slope + rng.uniform(-1, 1)
-    noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), own_slope)
+    noise = coloured_noise(rng, round(CLIP_SECONDS * SAMPLE_RATE), own_slope)
     return filtered(noise, gain, source.centre)
 
 
@@ -209,13 +209,13 @@ def events(
     source: _SourceRecording, rng: np.random.Generator, backwards: bool
 ) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
-    times = rng.uniform(0, SECONDS - 0.5, size=8)
+    times = rng.uniform(0, CLIP_SECONDS - 0.5, size=8)
     bursts = [(time, burst(source, rng, source.decay)) for time in times]
     samples = scene(bursts)
     return samples[::-1] if backwards else samples
 
 
-CLASSES: dict[str, Callable[[_SourceRecording, np.random.Generator], Samples]] = {
+CLASS_SOUNDS: dict[str, Callable[[_SourceRecording, np.random.Generator], Samples]] = {
     "chimes_in_f_sharp": partial(chimes, scale=F_SHARP_SCALE),
     "chimes_in_c": partial(chimes, scale=C_SCALE),
     "galloping_beat": partial(beat, pattern=(0.6, 0.6, 1.8)),
@@ -233,14 +233,14 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
     """The clips in ESC-50's columns; in a `mix`, `target` is the number of labels."""
     rows = []
     of_class = FOLDS * SOURCES
-    sources = len(CLASSES) * of_class
+    sources = len(CLASS_SOUNDS) * of_class
     takes = TAKES
     if mix:
         sources = MIXTURES
         takes = 1
-    names = list(CLASSES)
+    names = list(CLASS_SOUNDS)
     for number, letter in product(range(sources), "ABCDEFGH"[:takes]):
-        target = number // of_class % len(CLASSES)
+        target = number // of_class % len(CLASS_SOUNDS)
         label = names[target]
         fold = 1 + number % FOLDS
         source = FIRST_SOURCE + number
@@ -252,7 +252,7 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
             label = SEPARATOR.join(sorted(labels))
         name = f"{fold}-{source}-{letter}-{target}.wav"
         rows.append((name, fold, target, label, False, source, letter))
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=META_COLUMNS)
     return table.sort_values("filename", ignore_index=True)
 
 
@@ -260,9 +260,9 @@ def clip(row: Any) -> Samples:
     """One clip, decided by its row and SEED; its level says nothing of its class."""
     source = _SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
-    mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
+    mixed = np.zeros(round(CLIP_SECONDS * SAMPLE_RATE))
     for label in row.category.split(SEPARATOR):
-        dry = CLASSES[label](source, rng)
+        dry = CLASS_SOUNDS[label](source, rng)
         wet = scipy.signal.fftconvolve(dry, source.room)
         wet = wet[: len(mixed)]
         mixed += wet / wet.std()

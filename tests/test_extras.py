@@ -12,7 +12,7 @@ import pytest
 import featurestack
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base import extras
-from featurestack.base.extras import EXTRAS, FOLDER
+from featurestack.base.extras import EXTRAS, EXTRAS_FOLDER
 from featurestack.base.registry import object_at
 from featurestack.cli.words import COMMANDS, every_options
 from tests.golden.commands import ROOT
@@ -41,8 +41,12 @@ def test_every_name_in_a_table_of_text_is_there(name):
 
 
 def test_the_table_has_every_extra_and_options_that_a_command_takes():
-    paths = [path for path in FOLDER.iterdir() if (path / "__init__.py").is_file()]
-    modules = [path for path in FOLDER.glob("*.py") if path.name != "__init__.py"]
+    paths = [
+        path for path in EXTRAS_FOLDER.iterdir() if (path / "__init__.py").is_file()
+    ]
+    modules = [
+        path for path in EXTRAS_FOLDER.glob("*.py") if path.name != "__init__.py"
+    ]
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
     assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
     assert featurestack.FIGURES.keys() and not extras.ABSENT

@@ -35,7 +35,7 @@ from featurestack.results.training_options import Training
 from featurestack.train.optimisation import Objective, random_layers
 from featurestack.train.options import DEVICES
 
-TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+TORCH_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NEVER = -1
 # glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
 POISON = 0x80
@@ -101,7 +101,7 @@ def place(network: nn.Module, compute: Compute) -> nn.Module:
 def autocast(compute: Compute) -> AbstractContextManager[object]:
     if compute.precision == "fp32":
         return contextlib.nullcontext()
-    return torch.autocast(compute.device, TYPES[compute.precision])
+    return torch.autocast(compute.device, TORCH_TYPES[compute.precision])
 
 
 @contextlib.contextmanager
@@ -283,7 +283,7 @@ def disagreement(
     rounded = exact
     if compute.precision != "fp32":
         # weights and batch are rounded to that format, the step is in fp32
-        kind = TYPES[compute.precision]
+        kind = TORCH_TYPES[compute.precision]
         coarse = copy.deepcopy(network)
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()

@@ -36,8 +36,8 @@ from featurestack.train.plan import Plan, Positions
 CHUNK = 32  # clips read at once
 # smallest deviation of a row, as a share of the feature's, so that constants become 0
 FLOOR = 1e-3
-TINY = 1e-12  # smallest deviation of a whole feature
-ROWS = 1_024  # rows whose moments are averaged at once; a vector may have 20,000
+SMALLEST_DEVIATION = 1e-12  # smallest deviation of a whole feature
+MOMENT_ROWS = 1_024  # rows whose moments are averaged at once; a vector may have 20,000
 # share of the free memory that resident features may take
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6
 # bytes that they take of an exact model, which reads them twice
@@ -64,14 +64,16 @@ def statistics_of(
     statistics = []
     for moments in measured:
         parts = []
-        for first in range(0, moments.shape[-1], ROWS):
-            part = moments[positions, ..., first : first + ROWS].astype(np.float64)
+        for first in range(0, moments.shape[-1], MOMENT_ROWS):
+            part = moments[positions, ..., first : first + MOMENT_ROWS].astype(
+                np.float64
+            )
             if moments.ndim == 2:
                 part = np.stack([part, part**2], axis=1)
             parts.append(part.mean(axis=0))
         mean, square = np.concatenate(parts, axis=1)  # (rows,) each
         variance = max(square.mean() - mean.mean() ** 2, 0.0)
-        deviation = max(np.sqrt(variance), TINY)
+        deviation = max(np.sqrt(variance), SMALLEST_DEVIATION)
         row_variances = np.maximum(square - mean**2, 0.0)
         row_deviations = np.maximum(np.sqrt(row_variances), FLOOR * deviation)
         by_norm = {

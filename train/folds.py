@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
-SHARED = "recording is also in the test or validation clips"
+SHARED_RECORDING = "recording is also in the test or validation clips"
 
 
 def train_on_device(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
@@ -384,12 +384,15 @@ def fold_remarks(
         if verb == "trained on" and np.count_nonzero(counts) < fewest:
             raise RequestError(
                 f"fold {fold} has training clips of only one class, and leaves out "
-                f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
+                f"{len(split.left_out)} whose {SHARED_RECORDING}:"
+                " give more clips or folds"
             )
         absent = [name for name, count in zip(plan.names, counts) if not count]
         if lacking := [name for name in absent if name not in lone]:
             lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
     if len(split.left_out):
         number = counted(len(split.left_out), "clip")
-        lines.append(f"fold {fold}: {number} left out of training, whose {SHARED}")
+        lines.append(
+            f"fold {fold}: {number} left out of training, whose {SHARED_RECORDING}"
+        )
     return lines

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from featurestack.features_cache.cache import Cache
 
-LARGEST = 60_000.0  # float16 ends at 65,504
+LARGEST_INPUT = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding
 MUCH_PADDING = 0.2
 
@@ -364,7 +364,7 @@ class InputSpec:
             return self.kind.prepare(values, channel, self.grid)
         standardised = statistics.apply(values)
         x = self.kind.prepare(standardised, channel, self.grid)
-        return x.clamp(-LARGEST, LARGEST).half()
+        return x.clamp(-LARGEST_INPUT, LARGEST_INPUT).half()
 
 
 def by_length(

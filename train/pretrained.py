@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-FOLDER = Path("models")  # below the current folder
+MODELS_FOLDER = Path("models")  # below the current folder
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
 }
@@ -226,15 +226,15 @@ def published_name(model: str) -> str:
 
 def local_weights(model: str) -> Path | None:
     """A model's weights in models/, the published file first; None without any."""
-    published = FOLDER / published_name(model)
-    files = [published, *sorted(FOLDER.glob(f"{model}-*.pth"))]
+    published = MODELS_FOLDER / published_name(model)
+    files = [published, *sorted(MODELS_FOLDER.glob(f"{model}-*.pth"))]
     return next((file for file in files if file.is_file()), None)
 
 
 @functools.cache  # so that several runs try only once
 def fetched(model: str) -> bool:
     """Whether the published file was downloaded; if not, say what is lost."""
-    file = FOLDER / published_name(model)
+    file = MODELS_FOLDER / published_name(model)
     tell(
         f"downloading ImageNet's weights, once: {MEGABYTES[model]} MB to {file}"
         " (WEIGHTS=none trains from scratch)"
@@ -243,7 +243,9 @@ def fetched(model: str) -> bool:
         fetch(model, patient=False)
     except RequestError as error:
         tell_once(f"training begins from scratch: {error}")
-        tell_once(f"{GAIN}: put {file.name} into {FOLDER}/ and type the command again")
+        tell_once(
+            f"{GAIN}: put {file.name} into {MODELS_FOLDER}/ and type the command again"
+        )
         return False
     return True
 
@@ -253,7 +255,7 @@ def fetch(model: str, *, patient: bool = True) -> Path:
     broken connection.
     """
     name = published_name(model)
-    file = FOLDER / name
+    file = MODELS_FOLDER / name
     if file.is_file():
         return file
     from featurestack.base.download import download
@@ -264,7 +266,7 @@ def fetch(model: str, *, patient: bool = True) -> Path:
             download(
                 PUBLISHED[model],
                 file,
-                other_ways=f"Fetch it elsewhere and put it into {FOLDER}/",
+                other_ways=f"Fetch it elsewhere and put it into {MODELS_FOLDER}/",
                 check=lambda part: check_hash(name, part.read_bytes()),
                 patient=patient,
             )

@@ -36,7 +36,7 @@ from featurestack.train.plan import Plan, make_plan, training_command, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-DIGITS = 4  # of a run's hash, added to its name if another run has the name
+HASH_DIGITS = 4  # of a run's hash, added to its name if another run has the name
 
 
 # ---- the command
@@ -304,7 +304,7 @@ def choose_folder(plan: Plan) -> Plan:
     name with digits of the hash. A message says so.
     """
     name, hash_ = plan.path.name, plan.config.hash
-    named, beside = map(plan.path.with_name, (name, f"{name}-{hash_[:DIGITS]}"))
+    named, beside = map(plan.path.with_name, (name, f"{name}-{hash_[:HASH_DIGITS]}"))
     for place in (named, beside):
         if holds_run(place, plan):
             return replace(plan, path=place)

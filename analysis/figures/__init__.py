@@ -284,7 +284,7 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
-FOLDER = "figures"
+FIGURES_FOLDER = "figures"
 
 
 @dataclass(frozen=True)
@@ -333,9 +333,9 @@ def write_figure(
     if for_print:
         names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
         names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
-    files = tuple(own.folder / FOLDER / file for file in names)
+    files = tuple(own.folder / FIGURES_FOLDER / file for file in names)
     contents = [content_of(name, file, arguments) for file in files]
-    written = {f"{FOLDER}/{file}": text for file, text in zip(names, contents)}
+    written = {f"{FIGURES_FOLDER}/{file}": text for file, text in zip(names, contents)}
     own.write(written, durable=False)
     caption = FIGURES[name].caption.replace("source recording", unit)
     caption = caption.replace("Accuracy", score) + data.get("note", "")

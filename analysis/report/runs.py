@@ -40,7 +40,7 @@ from featurestack.results.run_folder import RunFolder, tested_fields
 from featurestack.results.tasks import Task
 
 # fields with one entry per clip
-CLIPS = ("clip_ids", "groups", "target", "labels")
+CLIP_ARRAYS = ("clip_ids", "groups", "target", "labels")
 CODE_SHOWN = 4  # digits of the digest of an own model's code
 
 
@@ -249,7 +249,7 @@ def differing_options(first: Run, second: Run) -> set[str]:
 def same_clips(run: Run, other: Run) -> bool:
     """Whether two runs tested the same clips, labels and classes."""
     return run.classes == other.classes and all(
-        np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS
+        np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIP_ARRAYS
     )
 
 

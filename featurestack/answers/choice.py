@@ -54,7 +54,7 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.training import execute
 
-FRAME = re.compile(r"\bframe=[\d.]+,?")  # mel@frame=46 takes the place of mel
+FRAME_WORD = re.compile(r"\bframe=[\d.]+,?")  # mel@frame=46 takes the place of mel
 LARGEST_SET = 3  # most features of a set of the highest
 YAMNET, SPEECH = "embedding@model=yamnet", "embedding@model=speech"
 # Sets that are tried whatever their features' scores are: first those of networks. The
@@ -164,7 +164,7 @@ def ranked_features(scores: Scores, names: Sequence[str], outer: Outer) -> list[
 def candidates(scores: Scores, outer: Outer) -> list[str]:
     """The sets to choose from for a fold, with their features in the plan's order."""
     names = scores.fits.plan.channel_names
-    stored = {FRAME.sub("", name).rstrip("@,"): name for name in names}
+    stored = {FRAME_WORD.sub("", name).rstrip("@,"): name for name in names}
     sets = [[stored[n] for n in each.split("+") if n in stored] for each in SETS]
     ranked = ranked_features(scores, names, outer)
     sets += [ranked[:size] for size in range(1, LARGEST_SET + 1)]

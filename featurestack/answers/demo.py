@@ -22,7 +22,7 @@ from featurestack.base.shell import make_command
 from featurestack.base.terminal import silenced, status_of
 
 DATASET = "synth"
-FEATURES = "mel mfcc chroma tempogram"  # those that a step reads
+DEMO_FEATURES = "mel mfcc chroma tempogram"  # those that a step reads
 # a minute of training: without weights from elsewhere, few of the usual 40 epochs
 SHORT = {"grid": "32x40", "batch": 16, "epochs": 15, "weights": "none"}
 OWN = "   (the same on a folder of your own, one sub-folder per class)"
@@ -75,7 +75,10 @@ def demo(options: DemoOptions) -> int:
         classes = counted(table["label"].nunique(), "class")
         folds = counted(table["fold"].nunique(), "fold")
         tell(f"{counted(len(table), 'clip')}, {classes} in five pairs, {folds}")
-    with step(options, "features", "data", "jobs", features=FEATURES) as (given, tell):
+    with step(options, "features", "data", "jobs", features=DEMO_FEATURES) as (
+        given,
+        tell,
+    ):
         with contextlib.redirect_stdout(io.StringIO()):  # a bar is enough
             extract_features(FeaturesCommand(**given))
         cache = cache_of(DATASET, options.data)

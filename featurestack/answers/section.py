@@ -21,7 +21,7 @@ from featurestack.embeddings.networks import networks_in
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features in a line
-NONE = "no set: none is clearly better than chance"
+NO_SET = "no set: none is clearly better than chance"
 UNCLEAR = "no clear difference"
 
 declare(
@@ -79,7 +79,7 @@ def answer(report: Report) -> Section | None:
         "Choice",
         tables=tables,
         values={"choice": config, "chosen_folds": folds},
-        facts={"Recommended": NONE} if chance else recommended(config),
+        facts={"Recommended": NO_SET} if chance else recommended(config),
         leads=choices(config, alone, report.found.score, judged=not chance),
         recommended="" if chance else config.recommended_run,
         chart=chart(report.found, table) if run is report.found.best.run else (),

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 VARIABLE = "__stderrp" if sys.platform == "darwin" else "stderr"  # of the C library
-READ = 2**16  # bytes, at least what a pipe holds
+READ_BYTES = 2**16  # bytes, at least what a pipe holds
 OURS = re.compile(r"\[src/libmpg123/|Note: |Warning: |$")
 # an error in a frame; what else mpg123 prints is about headers and tags
 ERROR = re.compile(r"\[src/libmpg123/[^]]*\] error: (.*)")
@@ -80,7 +80,7 @@ class _DecoderMessages:
 
     def _read_pipe(self) -> None:
         try:
-            text = os.read(self.pipe, READ)
+            text = os.read(self.pipe, READ_BYTES)
         except BlockingIOError:
             return
         foreign = []

@@ -14,7 +14,7 @@ from featurestack.base.terminal import progress, tell
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
 PAUSES = (2, 8)  # seconds before a broken connection is tried again
-BLOCK = 2**18  # bytes
+DOWNLOAD_BYTES = 2**18  # bytes
 
 
 def part_of(to: Path) -> Path:
@@ -78,6 +78,6 @@ def fetch(url: str, part: Path) -> None:
         bar.unit_scale = True
         part.parent.mkdir(parents=True, exist_ok=True)
         with bar, part.open("wb") as file:
-            for block in answer.iter_content(BLOCK):
+            for block in answer.iter_content(DOWNLOAD_BYTES):
                 file.write(block)
                 bar.update(len(block))

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-FOLDER = Path(__file__).resolve().parents[1] / "extras"
+EXTRAS_FOLDER = Path(__file__).resolve().parents[1] / "extras"
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -165,7 +165,7 @@ EXTRAS = {
 
 def installed(name: str) -> bool:
     """Whether the module of an extra is there, and that of the one that it needs."""
-    module = FOLDER / f"{name}.py", FOLDER / name / "__init__.py"
+    module = EXTRAS_FOLDER / f"{name}.py", EXTRAS_FOLDER / name / "__init__.py"
     needed = EXTRAS[name].needs if name in EXTRAS else ""
     return any(map(Path.is_file, module)) and (not needed or installed(needed))
 

@@ -44,7 +44,7 @@ OF_ESC50 = ("131943", "134049", "209698", "234879")
 ONE_FOLD = "nothing here; for other programs put each recording into one fold"
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 LANDMARKS = 16  # landmarks of a clip, at most
-APART = 0.1  # least seconds between two landmarks of a clip
+LANDMARK_SECONDS = 0.1  # least seconds between two landmarks of a clip
 REACH = 0.03  # seconds that are compared on each side of a landmark
 # codes of a landmark, bits of a code; one equal code makes two clips a candidate
 BANDS, BITS = 8, 24
@@ -55,7 +55,7 @@ MOST_CANDIDATES = 50_000
 # least correlation of similar audio; similar calls of one animal reach it
 SIMILAR = 0.9
 SAME = 0.99  # least correlation of the same audio
-SHARED = 0.25  # least share of each clip's energy that lies in their common time
+SHARED_ENERGY = 0.25  # least share of each clip's energy that lies in their common time
 # share of full scale; softer ends of a clip are padding, also after a lossy codec
 QUIET = 1e-4
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
@@ -63,7 +63,7 @@ CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
 # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
 EMPTY = -105.0
-FRAME = 1024  # samples of a spectrum
+FRAME_SAMPLES = 1024  # samples of a spectrum
 # a clip is clipped if at least this share of its samples lies in flat tops
 CLIPPED_SHARE = 0.001
 # share of the Nyquist frequency; silence above comes from a lower rate or a codec
@@ -79,7 +79,7 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
     """The fingerprint of a clip; silence has no landmarks."""
     steps = sample_differences(y)
     reach = round(REACH * sample_rate)
-    apart = round(APART * sample_rate)
+    apart = round(LANDMARK_SECONDS * sample_rate)
     loudness = np.abs(steps)
     peaks = list[int]()
     while len(peaks) < LANDMARKS and loudness.any():
@@ -143,7 +143,7 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation if `b` lags by `shift` samples; 0 if they share less than SHARED."""
+    """Correlation if `b` lags by `shift` samples, or 0 below SHARED_ENERGY."""
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)
@@ -154,8 +154,8 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
     other = shifted[begin + shift : end + shift]
     energy_of_one = one @ one
     energy_of_other = other @ other
-    common = energy_of_one > SHARED * (whole @ whole)
-    if not common or energy_of_other <= SHARED * (shifted @ shifted):
+    common = energy_of_one > SHARED_ENERGY * (whole @ whole)
+    if not common or energy_of_other <= SHARED_ENERGY * (shifted @ shifted):
         return 0.0
     return float(one @ other / np.sqrt(energy_of_one * energy_of_other))
 
@@ -263,9 +263,14 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float
 
 def bandwidth(y: Samples, sample_rate: int) -> float:
     """The highest frequency (Hz) whose mean level is above EMPTY, 0 without one."""
-    y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
+    y = np.pad(y.astype(float), (0, max(0, FRAME_SAMPLES - len(y))))
     frequencies, power = scipy.signal.welch(
-        y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
+        y,
+        sample_rate,
+        np.hanning(FRAME_SAMPLES),
+        noverlap=0,
+        detrend=False,
+        scaling="spectrum",
     )
     # a full-scale sine has power 1/2 = 0 dB
     return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))

@@ -39,7 +39,7 @@ ARTEFACT_HELP = "make them the same in all classes"
 PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
 NEW_VALUES = "speakers, sites or devices"  # what a field of the file names may contain
-SPLITS = 5  # random splits whose mean is the accuracy by clip
+RANDOM_SPLITS = 5  # random splits whose mean is the accuracy by clip
 
 
 def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
@@ -225,7 +225,7 @@ def random_splits(
     """Random groups of clips, each with as many clips of each class as a real group."""
     rng = np.random.default_rng(0)
     of_class = groups.groupby(labels.to_numpy())
-    return [of_class.transform(rng.permutation) for _ in range(SPLITS)]
+    return [of_class.transform(rng.permutation) for _ in range(RANDOM_SPLITS)]
 
 
 def is_lost(by_clip: float, by_group: float, clips: float) -> bool:

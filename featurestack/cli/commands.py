@@ -121,7 +121,7 @@ def run(
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
-WHOLE = "Files that existed before are whole"
+WHOLE_FILES = "Files that existed before are whole"
 UNFORESEEN = "the details are in"  # every such sentence has these words
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 READING = ("file", "path", "folder")  # variables that hold the path that is read
@@ -189,7 +189,9 @@ def failed_by(error: BaseException) -> errors.Failed:
         "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.writelines(traceback.format_exception(error))
-    return errors.Failed(f"{unforeseen(error)}. {WHOLE}; {UNFORESEEN} {file.name}")
+    return errors.Failed(
+        f"{unforeseen(error)}. {WHOLE_FILES}; {UNFORESEEN} {file.name}"
+    )
 
 
 def unforeseen(error: BaseException) -> str:
@@ -207,7 +209,7 @@ def unforeseen(error: BaseException) -> str:
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 Function = TypeVar("Function", bound=Callable[..., object])
-QUIET = "print nothing; warnings stay"
+QUIET_HELP = "print nothing; warnings stay"
 
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -257,7 +259,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             inside = error.__traceback__ and error.__traceback__.tb_next
             if isinstance(error, TypeError) and not inside:
                 raise  # a call that the signature does not take
-            raise errors.Failed(f"{unforeseen(error)}. {WHOLE}") from error
+            raise errors.Failed(f"{unforeseen(error)}. {WHOLE_FILES}") from error
         finally:
             WORDING.reset(reset)
 
@@ -283,7 +285,7 @@ def documented(options: type[Options]) -> Callable[[Function], Function]:
         lines = ["Other Parameters", "----------------"]
         for name in inspect.signature(function).parameters:
             if f"\n{name} : " not in text:
-                meaning = known.get(name, QUIET)
+                meaning = known.get(name, QUIET_HELP)
                 meaning = variable.sub(lambda word: f"`{word[0].lower()}`", meaning)
                 lines += [name, textwrap.indent(textwrap.fill(meaning, 84), " " * 4)]
         before, heading, after = text.partition("Returns\n-------\n")

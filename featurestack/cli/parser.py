@@ -16,7 +16,7 @@ from featurestack.base.options import DatasetOptions, Options, fields, kind_of, 
 from featurestack.base.shell import quoted, unquoted
 
 T = TypeVar("T", bound=Options)
-VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 # what argparse adds to the message of a reader, which begins with NAME=
 OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
@@ -186,7 +186,7 @@ def as_flags(words: Iterable[str]) -> list[str]:
     """The words with NAME=value as --name=value."""
     typed = []
     for word in words:
-        variable = VARIABLE.fullmatch(word)
+        variable = ASSIGNMENT.fullmatch(word)
         typed.append(f"{flag(variable[1])}={variable[2]}" if variable else word)
     return typed
 

@@ -37,14 +37,14 @@ from featurestack.comparison.metrics import (
 )
 from featurestack.comparison.scores import Metric, Predictions, decided_scores
 
-REPLICATES = 500  # only their variance counts
+VARIANCE_REPLICATES = 500  # only their variance counts
 # If there are more recordings, sets of them are drawn and left out, which changes the
 # standard error of mAP by 4 to 8 % (950 recordings).
 MOST_SETS = 200
 # of an average precision, at least, over that of a share of its positive clips: the
 # smallest of 1/8, 1/4 and 1 with which `bench.statements STATEMENT=classes` holds
 PRECISION_VARIANCE = 0.25
-NEVER = 1.0  # a threshold: no probability is above it
+ABOVE_ALL = 1.0  # a threshold: no probability is above it
 SMALL = 1e-3  # less than the difference between a label and none
 
 
@@ -225,7 +225,7 @@ def precision_of_seeds(
     recordings = pd.Index(names).get_indexer(groups) % MOST_SETS
     sets = recordings.max() + 1
     rng = np.random.default_rng(0)
-    drawn = rng.multinomial(sets, np.full(sets, 1 / sets), REPLICATES)
+    drawn = rng.multinomial(sets, np.full(sets, 1 / sets), VARIANCE_REPLICATES)
     resample = partial(np.matmul, drawn.astype(float))
     precisions, biases, replicates = [], [], []
     for scores in ranks:
@@ -296,7 +296,7 @@ def macro(by_class: Floats) -> float:
 
 def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
     """The thresholds (K,) with the highest F1 on these clips."""
-    thresholds = np.full(target.shape[1], NEVER)
+    thresholds = np.full(target.shape[1], ABOVE_ALL)
     for column in np.flatnonzero(target.any(axis=0)):
         values = probabilities[:, column]
         order = largest_first(values)

@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 
 LEVEL, SPREAD = -30.0, 20.0  # dB: about the mean and the deviation of ESC-50's mel
 LEAST_DEVIATION = 1e-3
-BANDS = 128  # filters behind a cepstrum
+CEPSTRUM_BANDS = 128  # filters behind a cepstrum
 
-ROWS = 128  # of both grids, so that every feature gives as many values
+GRID_ROWS = 128  # of both grids, so that every feature gives as many values
 # of the grid of `imagenet`
 FRAMES_A_SECOND = 31.25  # hops of 32 ms
 FEWEST_FRAMES = 64
@@ -62,9 +62,9 @@ FEWEST_FRAMES = 64
 SHAPES = 2 * (128 * 16 + 256 * 8)
 # of the grid of `texture`: with fewer there would be fewer ranges of modulation
 FEWEST_OF_TEXTURE = 256
-# mean, deviation and maximum of ROWS; 8 ranges of modulation of 32 bands; mean,
+# mean, deviation and maximum of GRID_ROWS; 8 ranges of modulation of 32 bands; mean,
 # deviation and ranges of 66 patterns
-STATISTICS = 3 * ROWS + 8 * 32 + (2 + 8) * 66
+MAP_STATISTICS = 3 * GRID_ROWS + 8 * 32 + (2 + 8) * 66
 
 
 # ---- another feature's map
@@ -76,7 +76,7 @@ def standardised(values: NDArray, units: str) -> NDArray[np.float32]:
 
     x = values.astype(np.float32)
     if units == "dB, cepstrum":
-        x, units = scipy.fft.idct(x, axis=0, n=BANDS, norm="ortho"), "dB"
+        x, units = scipy.fft.idct(x, axis=0, n=CEPSTRUM_BANDS, norm="ortho"), "dB"
     if units == "dB":
         return (x - LEVEL) / SPREAD
     return (x - x.mean()) / max(x.std(), LEAST_DEVIATION)
@@ -112,7 +112,7 @@ def one_column(
 def of_grid(
     values: NDArray[np.float32], frames: int, compute: "Callable[[Tensor], Tensor]"
 ) -> NDArray[np.float32]:
-    """(n, 1) the result of `compute` for the map, resized to (1, 1, ROWS, frames)."""
+    """(n, 1) the result of `compute` for the map, as (1, 1, GRID_ROWS, frames)."""
     import torch
 
     threads = torch.get_num_threads()
@@ -121,7 +121,7 @@ def of_grid(
         with torch.inference_mode():
             resized = torch.nn.functional.interpolate(
                 torch.from_numpy(values)[None, None],
-                (ROWS, frames),
+                (GRID_ROWS, frames),
                 mode="bilinear",
                 antialias=True,
             )
@@ -244,7 +244,7 @@ def statistics_of(frames: int) -> "TextureStatistics":
     from featurestack.train.models.vectors import TextureStatistics
     from featurestack.train.network_input import Plane
 
-    return TextureStatistics((Plane(ROWS, frames, timed=True),), frames)
+    return TextureStatistics((Plane(GRID_ROWS, frames, timed=True),), frames)
 
 
 OF_MAP: dict[str, Any] = {
@@ -256,4 +256,6 @@ OF_MAP: dict[str, Any] = {
 FEATURES["imagenet"] = Feature(
     "imagenet", imagenet, rows=SHAPES, version=3, recorded=facts, **OF_MAP
 )
-FEATURES["texture"] = Feature("texture", texture, rows=STATISTICS, version=2, **OF_MAP)
+FEATURES["texture"] = Feature(
+    "texture", texture, rows=MAP_STATISTICS, version=2, **OF_MAP
+)

@@ -25,8 +25,8 @@ from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.train.pretrained import (
-    FOLDER,
     MEGABYTES,
+    MODELS_FOLDER,
     check_hash,
     fetch,
     local_weights,
@@ -194,7 +194,7 @@ def find_network(
     connection.
     """
     published = KNOWN.get(name)
-    card = FOLDER / f"{name or 'NAME'}.json"
+    card = MODELS_FOLDER / f"{name or 'NAME'}.json"
     users = users_file(name)
     if users and card.is_file():
         return users, read_card(card)
@@ -234,7 +234,7 @@ def find_network(
 
 def users_file(name: str) -> Path | None:
     """The user's file of a network."""
-    paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
+    paths = [MODELS_FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -285,8 +285,10 @@ def in_package(published: KnownNetwork) -> Path | None:
 
 
 def names() -> list[str]:
-    """The known networks, then those in FOLDER that have a card."""
-    cards = sorted(card.stem for card in FOLDER.glob("*.json") if users_file(card.stem))
+    """The known networks, then those in MODELS_FOLDER that have a card."""
+    cards = sorted(
+        card.stem for card in MODELS_FOLDER.glob("*.json") if users_file(card.stem)
+    )
     return list(dict.fromkeys([*KNOWN, *cards]))
 
 
@@ -315,7 +317,7 @@ def fetch_absent(sample_rate: int) -> None:
     """
     if YAMNET not in absent_networks(sample_rate) or users_file(YAMNET):
         return
-    path, yamnet = FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]
+    path, yamnet = MODELS_FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]
     try:
         require_library(path)
     except RequestError as error:
@@ -330,7 +332,7 @@ def fetch_absent(sample_rate: int) -> None:
     except RequestError as error:
         tell(
             f"YAMNet could not be downloaded and is left out. Put {path.name} into"
-            f" {FOLDER}/ to use it ({error})"
+            f" {MODELS_FOLDER}/ to use it ({error})"
         )
 
 
@@ -403,7 +405,7 @@ SAMPLE_RATE = 16_000
 FRAME, HOP, N_FFT = 400, 160, 512
 BANDS = 64
 LOWEST, HIGHEST = 125.0, 7_500.0  # Hz, where the first band begins and the last ends
-FLOOR = 0.001
+LOG_OFFSET = 0.001
 
 
 def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -414,7 +416,7 @@ def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     n = np.arange(FRAME)
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * n / FRAME)).astype(np.float32)
     magnitudes = np.abs(scipy.fft.rfft(frames * hann, N_FFT))
-    return np.log(magnitudes @ bands() + np.float32(FLOOR))
+    return np.log(magnitudes @ bands() + np.float32(LOG_OFFSET))
 
 
 @functools.cache

@@ -43,13 +43,13 @@ from featurestack.features_cache.datasets import new_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
 from featurestack.pipeline.clip_spectra import Clip, ClipLike, clip_of
-from featurestack.pipeline.datasets.load import LONGEST, Dataset, load
+from featurestack.pipeline.datasets.load import LONGEST_CLIP, Dataset, load
 from featurestack.pipeline.options import AlterOptions
 
 Function = Callable[..., Samples]
 
 N_FFT = 2048  # samples of a frame of the phase vocoder; fewer if the clip is shorter
-SHORTEST = 16  # samples that the phase vocoder needs
+VOCODER_SAMPLES = 16  # samples that the phase vocoder needs
 MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 # lowest sample rate -> the lowest and the highest kbit/s of an MP3
 MP3_KBIT = {32_000: (32, 320), 16_000: (8, 160), 0: (8, 64)}
@@ -66,11 +66,11 @@ def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
 
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
     """Play faster (rate above 1) or slower at the same pitch, as
-    `librosa.effects.time_stretch`; fewer than SHORTEST samples stay unchanged.
+    `librosa.effects.time_stretch`; fewer than VOCODER_SAMPLES samples stay unchanged.
     """
     import librosa
 
-    if len(y) < SHORTEST:
+    if len(y) < VOCODER_SAMPLES:
         return y
     n_fft = min(N_FFT, 1 << (len(y).bit_length() - 1))
     spectrum = phase_vocoder(librosa.stft(y, n_fft=n_fft), rate)
@@ -350,10 +350,10 @@ def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
 
     rate = dataset.sample_rate
     try:
-        y = audio.decode(copy.path, rate, LONGEST, (copy.start, copy.end))
+        y = audio.decode(copy.path, rate, LONGEST_CLIP, (copy.start, copy.end))
     except audio.AudioError:
         return False
-    altered = apply_alteration(y[: round(LONGEST * rate)], rate, copy.alteration)
+    altered = apply_alteration(y[: round(LONGEST_CLIP * rate)], rate, copy.alteration)
     content = io.BytesIO()  # by scipy: libsndfile adds a time to float samples
     wavfile.write(content, rate, altered)
     (folder / copy.filename).write_bytes(content.getvalue())

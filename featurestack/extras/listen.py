@@ -16,9 +16,9 @@ from featurestack.base.options import option
 from featurestack.base.terminal import tell
 from featurestack.predict.options import TrainedOptions
 
-BLOCK = 0.05  # seconds of audio read at once
-SHOWN = 3  # classes of a line
-SAMPLE = 2  # bytes
+BLOCK_SECONDS = 0.05  # seconds of audio read at once
+SHOWN_CLASSES = 3  # classes of a line
+SAMPLE_BYTES = 2  # bytes
 
 
 class ListenOptions(TrainedOptions):
@@ -40,7 +40,7 @@ def newest(
     were, whenever `hop` more have come and at the end.
     """
     queue: SimpleQueue[bytes] = SimpleQueue()  # b"" is the end
-    size = SAMPLE * max(1, round(BLOCK * rate))
+    size = SAMPLE_BYTES * max(1, round(BLOCK_SECONDS * rate))
 
     def fill() -> None:
         while block := read(size):
@@ -49,11 +49,11 @@ def newest(
 
     threading.Thread(target=fill, daemon=True).start()
     kept, received, yielded = b"", 0.0, 0.0
-    longest = SAMPLE * round(window * rate)
+    longest = SAMPLE_BYTES * round(window * rate)
     while block := queue.get():
-        whole = len(block) // SAMPLE
+        whole = len(block) // SAMPLE_BYTES
         received += whole / rate
-        kept = (kept + block[: whole * SAMPLE])[-longest:]
+        kept = (kept + block[: whole * SAMPLE_BYTES])[-longest:]
         if received >= yielded + hop and queue.empty():
             yielded = received
             yield kept, received
@@ -72,7 +72,7 @@ def microphone(rate: int) -> Callable[[int], bytes]:
         raise RequestError(
             f"no microphone ({error}): install the extra live, or pipe audio in"
         ) from None
-    return lambda size: bytes(stream.read(size // SAMPLE)[0])
+    return lambda size: bytes(stream.read(size // SAMPLE_BYTES)[0])
 
 
 def listen_live(options: ListenOptions) -> int:
@@ -87,7 +87,7 @@ def listen_live(options: ListenOptions) -> int:
     tell(f"predicting the last {model.window:g} s of audio at {rate:,} Hz")
     for pcm, received in newest(read, rate, model.window, options.hop):
         predicted, probabilities = model.predict(np.frombuffer(pcm, "<i2"), rate)
-        best = sorted(probabilities.items(), key=lambda item: -item[1])[:SHOWN]
+        best = sorted(probabilities.items(), key=lambda item: -item[1])[:SHOWN_CLASSES]
         named = "  ".join(f"{name} {p:.2f}" for name, p in best)
         print(f"{received:8.1f} s  {named if predicted else 'no answer'}", flush=True)
     return 0

@@ -26,7 +26,7 @@ from featurestack.pipeline.clip_spectra import Clip, clip_of
 from featurestack.pipeline.features import FEATURES, resolve_feature
 
 PATH = str | Path
-BATCH = 256  # clips of a cache that are summarised at once
+CACHE_BATCH = 256  # clips of a cache that are summarised at once
 
 
 class Features(TransformerMixin, BaseEstimator):
@@ -143,8 +143,8 @@ class Features(TransformerMixin, BaseEstimator):
         places = np.flatnonzero(rows >= 0)
         summary: dict[tuple[Channel, int], NDArray] = {}
         for channel in filter(cache.__contains__, self.channels_):
-            for start in range(0, len(places), BATCH):
-                batch = places[start : start + BATCH]
+            for start in range(0, len(places), CACHE_BATCH):
+                batch = places[start : start + CACHE_BATCH]
                 maps = cache.read(channel, rows[batch])
                 numbers = summaries(maps, self.channels_[channel][1])
                 summary |= dict(zip([(channel, n) for n in batch.tolist()], numbers))

@@ -202,7 +202,7 @@ class RunModel(FoldModels):
         return answers_of(self.networks[fold], batches, self.compute, self.task)
 
 
-RECORD = ".bundle.json"  # names the files that `bundle` writes
+BUNDLE_RECORD = ".bundle.json"  # names the files that `bundle` writes
 
 
 def make_bundle(options: BundleOptions) -> Path:
@@ -212,7 +212,7 @@ def make_bundle(options: BundleOptions) -> Path:
     dataset = named_dataset(options.dataset, options.data, options.name)
     run = select_one(options.runs, options.run, *dataset, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    record = own_file(file, RECORD, "OUT=")
+    record = own_file(file, BUNDLE_RECORD, "OUT=")
     config, folds = bundle_of_run(run)
     networks = networks_in(config.features)
     content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
 MUCH_LONGER = 1.01  # times a clip; a longer file is a recording
 NO_ANSWER = "no answer"
-SHOWN = 5  # classes of a file that are printed, the most probable first
+PRINTED_CLASSES = 5  # classes of a file that are printed, the most probable first
 DIGITS_OF_RUN = 4  # of the hash of the run that predicted, in the name of its table
 RECORD = ".answers.json"  # names the files that `predict` wrote
 ENDINGS = (".csv", ".json")  # possible endings of OUT
@@ -127,7 +127,7 @@ def predict_files(
     longer = []
 
     def beginning(key: str, file: Path, info: Info) -> Iterator[tuple[str, Samples]]:
-        start, end = (places or {}).get(key, audio.WHOLE)
+        start, end = (places or {}).get(key, audio.WHOLE_FILE)
         seconds = end - start if end else info.frames / info.sample_rate
         if seconds > model.longest:
             longer.append(file)
@@ -395,14 +395,14 @@ def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
     places = [name for name in ("file", "start", "end") if name in table]
     rows = []
     for _, row in table.iterrows():
-        best = row[classes].astype(float).nlargest(SHOWN)
+        best = row[classes].astype(float).nlargest(PRINTED_CLASSES)
         cells = [f"{name} {p:.3f}" for name, p in best.items()]
         if tags:
             cells = [row["predicted"] or "none", *cells]
         elif not row["predicted"]:
             cells = [NO_ANSWER] + [""] * (len(cells) - 1)
         rows.append([*row[places], *cells])
-    ranks = [f"{rank}." for rank in range(1, min(SHOWN, len(classes)) + 1)]
+    ranks = [f"{rank}." for rank in range(1, min(PRINTED_CLASSES, len(classes)) + 1)]
     predicted = ["predicted"] if tags else []
     print(text_table(rows, [*places, *predicted, *ranks]))
 

@@ -18,10 +18,14 @@ from featurestack.pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 OTHER_WAYS = "ARCHIVE= takes a zip that is already there"
-PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
+ARCHIVE_PARTS = (
+    "audio",
+    "LICENSE",
+    "meta",
+)  # parts of the dataset, put in place in this order
 ARCHIVE = "esc50.zip"  # in the folder of datasets until it is unpacked
-COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
-CLIPS = 2000
+META_COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+CLIP_COUNT = 2000
 SAMPLE_RATE = 44_100  # Hz
 SAMPLES = 220_500  # samples of every clip
 CREDIT = """\
@@ -99,7 +103,7 @@ def _install(archive: Path, folder: Path) -> None:
         raise RequestError(
             f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50"
         )
-    with staged(folder, PARTS) as stage:
+    with staged(folder, ARCHIVE_PARTS) as stage:
         unpacked = stage / "unpacked"
         unpack(archive, unpacked)
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
@@ -110,7 +114,7 @@ def _install(archive: Path, folder: Path) -> None:
             raise _Refused(f"{faulty}: {'; '.join(wrong[:3])}")
         if not (root / "LICENSE").is_file():
             (root / "LICENSE").write_text(CREDIT + "\n")
-        for part in PARTS:
+        for part in ARCHIVE_PARTS:
             (root / part).replace(stage / part)
 
 
@@ -118,13 +122,13 @@ def faults(folder: Path) -> Iterator[str]:
     """Yield each difference between a folder and ESC-50."""
     audio_dir = folder / "audio"
     try:
-        rows = read_table(folder / "meta" / "esc50.csv", COLUMNS)
+        rows = read_table(folder / "meta" / "esc50.csv", META_COLUMNS)
     except RequestError as error:
         yield str(error)
         return
     names = rows["filename"]
-    if len(rows) != CLIPS or not names.is_unique:
-        yield f"its table has {names.nunique()} clips, expected {CLIPS}"
+    if len(rows) != CLIP_COUNT or not names.is_unique:
+        yield f"its table has {names.nunique()} clips, expected {CLIP_COUNT}"
     parts = rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-")
     for name in names[names != parts + ".wav"]:
         yield f"{name!r} is not named fold-source-take-class.wav as its row says"

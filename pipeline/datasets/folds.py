@@ -20,15 +20,15 @@ from featurestack.pipeline.options import SourceOptions
 
 FOLDS = 5
 FEW_GROUPS = 10  # groups, such as speakers or sites, that get a fold each, at most
-COLUMNS = ["clip_id", "group", "fold", "grouped_by", "labelled_by"]
+FOLD_COLUMNS = ["clip_id", "group", "fold", "grouped_by", "labelled_by"]
 
 
 def read_folds(path: Path) -> pd.DataFrame:
     """The rows of a dataset's folds.csv; RequestError for a table of something else."""
-    kept = pd.DataFrame(columns=COLUMNS)
+    kept = pd.DataFrame(columns=FOLD_COLUMNS)
     if path.exists():  # a group may be called NA
         kept = read_table(path, missing=())
-    if [*kept] != COLUMNS:  # another table of this name would lose its columns
+    if [*kept] != FOLD_COLUMNS:  # another table of this name would lose its columns
         raise RequestError(
             f"{path} was not written by this program: move it, or give another NAME="
             " or DATA="
@@ -69,7 +69,7 @@ def with_folds(
         group = "" if by_hand else before
     stated = group or (table["group"].str.strip() != "").any()
     table, notes = with_groups(table, group)
-    in_file = kept[COLUMNS].reset_index(drop=True)  # its index counted lines
+    in_file = kept[FOLD_COLUMNS].reset_index(drop=True)  # its index counted lines
     kept = kept.assign(group=kept["group"].where(kept["group"] != "", kept["clip_id"]))
     written = table["clip_id"].map(dict(zip(kept["clip_id"], kept["group"])))
     others = written.notna() & (written != table["group"])
@@ -123,7 +123,7 @@ def with_folds(
         return table, notes, False
     # missing clips stay listed, as they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
-    rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
+    rows = pd.concat([away, table], ignore_index=True)[FOLD_COLUMNS].astype(str)
     if not rows.equals(in_file):
         write(csv_text(rows))
     return table, [*notes, f"folds: {note}, kept in {path}"], is_drawn

@@ -58,12 +58,12 @@ from featurestack.pipeline.datasets.name_fields import NameField, name_field
 from featurestack.pipeline.options import AlterOptions, FeaturesCommand, SourceOptions
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
-LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
+LONGEST_CLIP = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; if more, a shorter is taken
 # options that are ignored for a cache, with a note
 OF_AUDIO = ("sample_rate", "duration")
-STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
+DURATION_STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
 @dataclass(frozen=True)
@@ -352,7 +352,9 @@ def of_files(
             f"{counted(number, 'clip')} of {hertz:,} Hz{low if hertz < rate else ''}"
         )
     if not duration:
-        duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
+        duration = held_whole(
+            seconds.to_numpy(), min(float(seconds.max()), LONGEST_CLIP)
+        )
         notes += cut_clips(seconds, duration, other)
     return rate, duration, notes, unreadable
 
@@ -367,7 +369,9 @@ def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
     if padding(seconds, longest) <= MOST_PADDING:
         return longest
     most = float(np.quantile(seconds, HELD_WHOLE, method="inverted_cdf"))
-    return min(longest, round(STEP * math.ceil(round(most / STEP, 6)), 2))
+    return min(
+        longest, round(DURATION_STEP * math.ceil(round(most / DURATION_STEP, 6)), 2)
+    )
 
 
 def is_cut(seconds: Any, duration: float) -> Any:

@@ -20,8 +20,8 @@ import pandas as pd
 from featurestack.base.quantities import counted, listed
 from featurestack.features_cache.clip_table import KNOWN_COLUMNS, by_label
 
-SEPARATOR = re.compile(r"[_\- .()\[\]]")
-FEWEST_CLIPS = 3  # least number of clips per recurring number, on average
+NAME_SEPARATOR = re.compile(r"[_\- .()\[\]]")
+FEWEST_PER_NUMBER = 3  # least number of clips per recurring number, on average
 FEWEST_VALUES = 4  # fewer are named only if they are words
 REPEATED = 0.1  # share of the clips that may repeat a counter's value by mistake
 RECURRING = 0.5  # least share of the clips whose value another clip has too
@@ -137,7 +137,9 @@ def fields_of_stems(stems: "pd.Series[str]") -> list[NameField]:
     names alike (`Ann-Kathrin_dog` and `Tom_dog`); without separators, digits and
     letters are fields.
     """
-    occurring = sorted({mark for stem in stems for mark in SEPARATOR.findall(stem)})
+    occurring = sorted(
+        {mark for stem in stems for mark in NAME_SEPARATOR.findall(stem)}
+    )
     escaped = re.sub(r"([\[\]-])", r"\\\1", "".join(occurring))
     ways = [(f"[{escaped}]", f"[^{escaped}]+")] if len(occurring) > 1 else []
     ways += [(re.escape(mark), f"[^{re.escape(mark)}]+") for mark in occurring]
@@ -192,7 +194,7 @@ def may_be_source(field: NameField, table: pd.DataFrame) -> bool:
     if "".join(sorted({*map(str.lower, names)})) in ascii_lowercase[: len(names)]:
         return False  # the letters of takes
     if field.is_number:
-        by_chance = len(shared) < FEWEST_CLIPS * shared.nunique()
+        by_chance = len(shared) < FEWEST_PER_NUMBER * shared.nunique()
         repeated = each.duplicated().mean()
         takes = values.astype(float).median() <= 1
         if by_chance or takes or repeated < REPEATED:
@@ -228,7 +230,9 @@ def propose_group(table: pd.DataFrame) -> str:
     names = stems_of(table)
     for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
-        if all(MEASURE.fullmatch(SEPARATOR.split(name)[0]) for name in groups.dropna()):
+        if all(
+            MEASURE.fullmatch(NAME_SEPARATOR.split(name)[0]) for name in groups.dropna()
+        ):
             continue  # parts of the data
         fits = groups.notna().mean() > 0.5
         sizes = groups.map(groups.value_counts())

@@ -64,7 +64,7 @@ CATEGORY_OF = {  # class -> category
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
-SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
+SEVERAL_LABELS = rf"{SEPARATOR}|^\[\s*['\"\]]"
 LARGEST_FOLD = 1_000_000
 
 
@@ -297,7 +297,7 @@ def listing_of_table(
     if {*WINDOW_COLUMNS} <= {*clips}:
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
-    may_lack = "start" in clips or written.str.contains(SEVERAL).any()
+    may_lack = "start" in clips or written.str.contains(SEVERAL_LABELS).any()
     if len(unlabelled) and not may_lack and (of_column or not label):
         raise RequestError(
             f"{path}, line {unlabelled.index[0]}: {unlabelled.iloc[0]} has no label,"

@@ -46,7 +46,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     assert first.startswith("From nothing to a report")
     commands = [line for line in lines if line.startswith("$ ")]
     assert lines[2].endswith(
-        f"features DATASET=synth FEATURES='{demos.FEATURES}' DATA=d JOBS=3"
+        f"features DATASET=synth FEATURES='{demos.DEMO_FEATURES}' DATA=d JOBS=3"
     )
     assert lines[1] == "  2 clips, 2 classes in five pairs, 2 folds   (0.0 s)"
     assert commands[-1].endswith("analysis DATASET=synth DATA=d")

@@ -40,9 +40,11 @@ def write_network(name, *, shape="windows, samples", factor=1.0, **card):
             largest = ReduceMax (scaled, axis)
             both = Concat <axis = {len(outer)}> (mean, largest)
         }}"""
-    networks.FOLDER.mkdir(exist_ok=True)
-    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / f"{name}.onnx"))
-    (networks.FOLDER / f"{name}.json").write_text(
+    networks.MODELS_FOLDER.mkdir(exist_ok=True)
+    onnx.save(
+        onnx.parser.parse_model(text), str(networks.MODELS_FOLDER / f"{name}.onnx")
+    )
+    (networks.MODELS_FOLDER / f"{name}.json").write_text(
         json.dumps({"sample_rate": RATE} | card)
     )
 
@@ -95,7 +97,7 @@ def test_what_is_not_there_says_what_to_do():
     write_network("net")
     with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; known are"):
         embedded(name="mine")
-    (networks.FOLDER / "net.onnx").write_bytes(b"no network")
+    (networks.MODELS_FOLDER / "net.onnx").write_bytes(b"no network")
     with refused("not a network that onnxruntime opens"):
         embedded()
     with refused("embedding@model=NAME"):
@@ -127,13 +129,13 @@ def write_front_end(frames=4):
             shape = Constant <value_ints = [-1, 1, 1, 2]> ()
             y = Reshape (largest, shape)""",
     )
-    networks.FOLDER.mkdir(exist_ok=True)
+    networks.MODELS_FOLDER.mkdir(exist_ok=True)
     for name, text in (("frames", before), ("net", network)):
         model = onnx.parser.parse_model(text)
-        onnx.save(model, str(networks.FOLDER / f"{name}.onnx"))
+        onnx.save(model, str(networks.MODELS_FOLDER / f"{name}.onnx"))
     front_end = {"network": "frames.onnx", "window": frames, "hop": 2, "offset": 1}
     card = {"sample_rate": RATE, "front_end": front_end}
-    (networks.FOLDER / "net.json").write_text(json.dumps(card))
+    (networks.MODELS_FOLDER / "net.json").write_text(json.dumps(card))
 
 
 def test_a_front_end_comes_before_the_network():
@@ -154,10 +156,10 @@ def test_the_fingerprint_covers_network_front_end_and_card():
     write_front_end()
     seen = {embedding.file_fingerprint(model="net")["file"]}
     for name in ("net.onnx", "frames.onnx"):
-        with (networks.FOLDER / name).open("a") as file:
+        with (networks.MODELS_FOLDER / name).open("a") as file:
             file.write(" ")
         seen.add(embedding.file_fingerprint(model="net")["file"])
-    card = networks.FOLDER / "net.json"
+    card = networks.MODELS_FOLDER / "net.json"
     card.write_text(card.read_text().replace('"offset": 1', '"offset": 2'))
     seen.add(embedding.file_fingerprint(model="net")["file"])
     assert len(seen) == 4
@@ -165,15 +167,15 @@ def test_the_fingerprint_covers_network_front_end_and_card():
 
 def test_weights_in_another_file_are_refused(working_folder):
     """The fingerprint would not cover them."""
-    networks.FOLDER.mkdir()
-    for folder in (networks.FOLDER, working_folder):
+    networks.MODELS_FOLDER.mkdir()
+    for folder in (networks.MODELS_FOLDER, working_folder):
         (folder / "n.bin").write_bytes(np.float32(2).tobytes())
     text = """<ir_version: 9, opset_import: ["" : 18]>
         network (float[w, samples] x) => (float[w, samples] y)
         <float[1] factor = ["location": "n.bin", "offset": "0", "length": "4"]>
         { y = Mul (x, factor) }"""
-    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
-    (networks.FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
+    onnx.save(onnx.parser.parse_model(text), str(networks.MODELS_FOLDER / "net.onnx"))
+    (networks.MODELS_FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
     with refused("not a network that onnxruntime opens"):
         embedded()
 
@@ -285,7 +287,7 @@ def test_the_padding_of_a_short_clip_is_not_pooled():
 
 @pytest.fixture
 def models(working_folder):
-    networks.FOLDER.mkdir()
+    networks.MODELS_FOLDER.mkdir()
 
 
 def test_networks_are_listed_with_what_they_need(models, monkeypatch):
@@ -299,9 +301,9 @@ def test_networks_are_listed_with_what_they_need(models, monkeypatch):
 
 
 def write_card(name, rate):
-    (networks.FOLDER / f"{name}.onnx").touch()
+    (networks.MODELS_FOLDER / f"{name}.onnx").touch()
     card = json.dumps({"sample_rate": rate})
-    (networks.FOLDER / f"{name}.json").write_text(card)
+    (networks.MODELS_FOLDER / f"{name}.json").write_text(card)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +321,7 @@ def test_installed_networks_are_chosen_by_the_clips_rate(
 
 
 def test_weights_in_models_are_listed_and_not_fetched(models, capsys):
-    file = networks.FOLDER / "resnet18-stages123.pth"
+    file = networks.MODELS_FOLDER / "resnet18-stages123.pth"
     file.write_bytes(b"")
     networks.network(NetworkOptions())
     assert f"in models/{file.name}" in capsys.readouterr().out
@@ -345,13 +347,13 @@ def test_an_exported_network_of_pytorch_gives_its_vectors(models):
     torch.onnx.export(
         network.eval(),
         (torch.zeros(2, 160_000),),
-        f"{networks.FOLDER}/panns.onnx",
+        f"{networks.MODELS_FOLDER}/panns.onnx",
         dynamo=False,
         input_names=["samples"],
         output_names=["embedding"],
         dynamic_axes={"samples": {0: "clips", 1: "samples"}, "embedding": {0: "clips"}},
     )
-    (networks.FOLDER / "panns.json").write_text('{"sample_rate": 32000}')
+    (networks.MODELS_FOLDER / "panns.json").write_text('{"sample_rate": 32000}')
     y = np.random.default_rng(0).normal(0, 0.1, 320_000).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(y)[None])[0].numpy()

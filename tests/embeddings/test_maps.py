@@ -100,7 +100,7 @@ def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
         url = f"{address}/resnet18-{digest}.pth"
         monkeypatch.setitem(PUBLISHED, "resnet18", url)
         assert feature_of("imagenet@of=mel").recorded_facts["file"]
-    assert maps.weights().parent == networks.FOLDER
+    assert maps.weights().parent == networks.MODELS_FOLDER
 
 
 def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, stages):

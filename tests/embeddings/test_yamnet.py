@@ -45,11 +45,11 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def installed(here):
-    networks.FOLDER.mkdir()
-    shutil.copy(NETWORK, networks.FOLDER)
-    shutil.copy(NETWORK, networks.FOLDER / "own.tflite")
+    networks.MODELS_FOLDER.mkdir()
+    shutil.copy(NETWORK, networks.MODELS_FOLDER)
+    shutil.copy(NETWORK, networks.MODELS_FOLDER / "own.tflite")
     card = asdict(KNOWN["yamnet"].card) | {"spectrogram": ""}
-    (networks.FOLDER / "own.json").write_text(json.dumps(card))
+    (networks.MODELS_FOLDER / "own.json").write_text(json.dumps(card))
     return here
 
 
@@ -128,7 +128,7 @@ def test_the_layers_of_the_exact_spectrogram_are_near_the_files(installed):
 
 
 def test_a_network_without_such_a_tensor_keeps_its_front_end(installed):
-    file = networks.FOLDER / "own.json"
+    file = networks.MODELS_FOLDER / "own.json"
     card = json.loads(file.read_text())
     for tensor, exact in (("93", True), ("89", False), ("none", False)):
         file.write_text(json.dumps(card | {"spectrogram": tensor}))
@@ -155,11 +155,11 @@ def test_the_feature_fetches_its_file_and_uses_no_other(here, monkeypatch, capsy
         monkeypatch.setitem(KNOWN, "yamnet", other)
         with refused(r"yamnet-.*: its SHA-256 begins \w+ and not 10c95ea3"):
             find_network("yamnet", fetch=True)
-        assert not list(networks.FOLDER.glob("*yamnet*"))
+        assert not list(networks.MODELS_FOLDER.glob("*yamnet*"))
         given = {"url": f"{address}/yamnet.tflite", "file": f"yamnet-{digest}.tflite"}
         monkeypatch.setitem(KNOWN, "yamnet", replace(other, **given))
         assert len(feature_of(NAME).recorded_facts["file"]) == 32
-    file = networks.FOLDER / "yamnet.tflite"
+    file = networks.MODELS_FOLDER / "yamnet.tflite"
     assert file.read_bytes() == NETWORK.read_bytes()
     assert "Apache-2.0" in capsys.readouterr().err
 
@@ -167,8 +167,8 @@ def test_the_feature_fetches_its_file_and_uses_no_other(here, monkeypatch, capsy
 @pytest.mark.parametrize("size", [100_000, 0])
 def test_a_file_that_is_cut_off_is_a_sentence(installed, size):
     content = NETWORK.read_bytes()
-    (networks.FOLDER / "mine.tflite").write_bytes(content[:size])
-    (networks.FOLDER / "mine.json").write_text(json.dumps({"sample_rate": RATE}))
+    (networks.MODELS_FOLDER / "mine.tflite").write_bytes(content[:size])
+    (networks.MODELS_FOLDER / "mine.json").write_text(json.dumps({"sample_rate": RATE}))
     with refused(r"models/mine\.tflite"):
         compute("embedding@model=mine", clip(1), RATE)
 

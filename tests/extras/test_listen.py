@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.extras.listen import BLOCK, ListenOptions, listen_live
+from featurestack.extras.listen import BLOCK_SECONDS, ListenOptions, listen_live
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 
@@ -17,7 +17,7 @@ class Live(io.BytesIO):
     """Audio that lasts as long to read as to hear."""
 
     def read(self, size):
-        time.sleep(BLOCK)
+        time.sleep(BLOCK_SECONDS)
         return super().read(size)
 
 

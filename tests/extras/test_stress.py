@@ -14,8 +14,8 @@ from featurestack.analysis.report.jobs import AnalysisOptions, analysis
 from featurestack.extras.stress import StressOptions
 from featurestack.extras.stress.stress import (
     CHANGES,
-    FILE,
     HALF,
+    STRESS_FILE,
     UNCHANGED,
     Answers,
     make_stress,
@@ -59,7 +59,7 @@ def unanswered_run(run):
     """The run without answers, beside the same data; tests may change it."""
     path = run.path.with_name("copied")
     shutil.copytree(run.path, path)
-    (path / FILE).unlink(missing_ok=True)
+    (path / STRESS_FILE).unlink(missing_ok=True)
     yield RunFolder(path)
     shutil.rmtree(path)
 
@@ -104,7 +104,7 @@ def test_a_killed_stress_goes_on_where_it_was(unanswered_run, stress_answers, ca
     words = f"RUN={unanswered_run.path}", f"DATA={data_of(unanswered_run)}", "THREADS=1"
     command = Fork("-m", "featurestack", "stress", *words)
     deadline = time.monotonic() + 600
-    while not (unanswered_run.path / FILE).is_file():
+    while not (unanswered_run.path / STRESS_FILE).is_file():
         assert time.monotonic() < deadline
         time.sleep(0.005)
     assert "24 clips, each in 11 versions" in command.kill().stderr
@@ -126,7 +126,7 @@ def test_missing_audio_and_answers_of_other_weights_are_said(unanswered_run):
     with refused("stress changes the audio of the test clips: .*missing"):
         measure_stress(options_of(unanswered_run))
     away.rename(folder)
-    stale = unanswered_run.path / FILE
+    stale = unanswered_run.path / STRESS_FILE
     answers = '{"right": [true], "claimed": [0.5]}'
     stale.write_text(f'{{"hash": "of others", "changes": {{"a": {answers}}}}}')
     assert read_stress(unanswered_run) == {}
@@ -177,7 +177,7 @@ def birds(tmp_path_factory):
 @pytest.mark.parametrize("how", HOW)
 def test_a_damaged_file_is_named_and_the_report_is_made(birds, how):
     remedy = "changes.unchanged.claimed", "stress makes it again"
-    report_over_damage(birds, {f"runs/birds/rms-linear/{FILE}": remedy}, how)
+    report_over_damage(birds, {f"runs/birds/rms-linear/{STRESS_FILE}": remedy}, how)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ FEATURES = "chroma", "tempogram", "mfcc", "mel", "onset"  # one for each pair
 
 def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
     rows = synth.clip_rows(mix=True)
-    names = list(synth.CLASSES)
+    names = list(synth.CLASS_SOUNDS)
     labels = rows["category"].str.split(";")
     assert {*labels.map(len)} == {1, 2, 3}
     assert labels.map(
@@ -35,7 +35,7 @@ def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", range(len(FEATURES)))
 def test_the_feature_that_names_a_pair_separates_it(pair):
-    names = [*synth.CLASSES][2 * pair : 2 * pair + 2]
+    names = [*synth.CLASS_SOUNDS][2 * pair : 2 * pair + 2]
     rows = synth.clip_rows()
     rows = rows[rows["category"].isin(names) & (rows["take"] == "A")]
     feature = feature_of(FEATURES[pair])

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from featurestack.train.network_input import Shape
 
 
-DROPOUT = {"dropout": (0.0, 0.9999)}
+DROPOUT_BOUNDS = {"dropout": (0.0, 0.9999)}
 FUSION = {"fusion": ("early", "streams")}  # how channels are joined, the default first
 INPUTS = ("image", "vector", "wave")  # for the user's own models
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
@@ -340,7 +340,7 @@ def texturenet(
     return TextureNet(planes, classes, shape[1], width, members)
 
 
-@model(kind="wave", bounds=DROPOUT)
+@model(kind="wave", bounds=DROPOUT_BOUNDS)
 def aclnet(
     channels: int,
     classes: int,
@@ -355,7 +355,7 @@ def aclnet(
     return AclNet(channels, classes, width, dropout)
 
 
-@model(kind="vector", bounds=DROPOUT)
+@model(kind="vector", bounds=DROPOUT_BOUNDS)
 def mlp(
     channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5
 ) -> nn.Module:

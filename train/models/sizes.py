@@ -15,7 +15,7 @@ from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS, resolve
 from featurestack.train.network_input import KINDS, InputKind, InputSpec
 
-CLASSES = 50  # number of classes for which sizes are counted
+COUNTED_CLASSES = 50  # number of classes for which sizes are counted
 
 
 def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
@@ -42,7 +42,7 @@ def example(kind: InputKind) -> InputSpec:
 
 
 def describe_model(
-    name: str, shape: tuple[int, int, int] | None = None, classes: int = CLASSES
+    name: str, shape: tuple[int, int, int] | None = None, classes: int = COUNTED_CLASSES
 ) -> tuple[int, int]:
     """(parameters, multiply-adds of a clip) for an input (D, H, W), by default
     `example` of its kind.
@@ -91,7 +91,7 @@ def list_models(options: Options) -> None:
         about = first_sentence(each.transform)
         augmentations.append((name, *strengths, ", ".join(each.kinds), about))
     parts = [
-        f"Models ({', '.join(inputs)}; {CLASSES} classes)",
+        f"Models ({', '.join(inputs)}; {COUNTED_CLASSES} classes)",
         text_table(
             models, ("name", "takes", "parameters", "multiply-adds", "options", "")
         ),

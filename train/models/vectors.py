@@ -32,7 +32,9 @@ from featurestack.results.training_options import STRENGTH
 from featurestack.ridge import ABSENT, means_and_deviations
 from featurestack.train.network_input import Plane, Planes
 
-BANDS = 32  # number of groups of rows that are averaged for modulation spectra
+MODULATION_BANDS = (
+    32  # number of groups of rows that are averaged for modulation spectra
+)
 # largest number of ranges of modulation frequency; the lowest begins at one period per
 # clip
 RANGES = 8
@@ -289,8 +291,9 @@ class TextureStatistics(nn.Module):
     and the logarithm of the modulation spectrum (magnitudes of the Fourier transform
     along time) of each band, in ranges of equal ratio. With SPECTRUM_ROWS rows or more,
     each of `patterns` along the rows gives a mean, a deviation and such a spectrum too.
-    Rows that the grid repeats are averaged back, to at least BANDS rows: single values
-    would rarely survive the dropout. Any other channel gives all its values.
+    Rows that the grid repeats are averaged back, to at least MODULATION_BANDS rows:
+    single values would rarely survive the dropout. Any other channel gives all its
+    values.
 
     `frames` is W; few frames give fewer ranges. A circular shift in time changes no
     statistic.
@@ -314,8 +317,8 @@ class TextureStatistics(nn.Module):
         if not plane.timed:
             return pool(x, plane.rows, plane.columns).flatten(1)
         frames = x.shape[2]
-        rows = pool(x, max(BANDS, plane.rows), frames)
-        bands = pool(x, BANDS, frames)
+        rows = pool(x, max(MODULATION_BANDS, plane.rows), frames)
+        bands = pool(x, MODULATION_BANDS, frames)
         statistics = [rows.mean(2), rows.std(2), rows.amax(2), self.modulation(bands)]
         if plane.rows >= SPECTRUM_ROWS:
             cosines = torch.from_numpy(patterns(plane.rows)).to(x.device)

@@ -107,10 +107,10 @@ def run_session(
 
 
 OPSET = 18
-LENGTHS = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
+LENGTH_SHARES = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
 # number of the exported fold, one clip's stored features, that fold's probabilities
 Example = tuple[int, bundle.Values, bundle.Probabilities]
-RECORD = ".export.json"
+EXPORT_RECORD = ".export.json"
 
 
 class ExportedRun(nn.Module):
@@ -148,7 +148,7 @@ def export_run(options: ExportOptions) -> Path:
     file = options.out or Path(f"{run.name}.onnx")
     if file.suffix != ".onnx":
         raise RequestError(f"OUT={file}: expected a name that ends in .onnx")
-    own = own_file(file, RECORD, "OUT=")
+    own = own_file(file, EXPORT_RECORD, "OUT=")
     model = bundle.RunModel(*bundle.bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
@@ -182,7 +182,7 @@ def example_clips(model: bundle.RunModel) -> Iterator[Example]:
     noise = np.random.default_rng(0)
     spec = model.input
     for number, (fold, statistics) in enumerate(model.statistics.items()):
-        for share in LENGTHS:
+        for share in LENGTH_SHARES:
             filled = np.array([share])
             values: bundle.Values = []
             for channel, standard in zip(spec.channels, statistics):

@@ -41,7 +41,7 @@ from featurestack.predict.predict_audio import RECORD as PREDICTED
 EVENT_COLUMNS = ("file", "start", "end", "label")
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
-COLUMNS = {
+ANNOTATION_COLUMNS = {
     "file": FILE_COLUMNS,
     "begin file": "beginfile",
     "file offset": "fileoffset",
@@ -64,7 +64,7 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 # number; `times` has both as they are in the table
 ROWS = (*EVENT_COLUMNS, "times")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
-OTHERS = "tables about other recordings of these names, left out"
+OTHER_TABLES = "tables about other recordings of these names, left out"
 UNCORRECTED = (
     "tables that predict wrote, left out (if one is right as it is, save it under"
     " another name, as in dawn.txt for dawn.wav)"
@@ -171,7 +171,7 @@ def read_events(
             pairs = zip(files, rows["file"])
             own = {pair: is_about(path, *pair, places) for pair in {*pairs}}
             if not all(own.values()):
-                noted[OTHERS][name] = None
+                noted[OTHER_TABLES][name] = None
                 continue
         noted[absent] |= {f: None for f, own in zip(rows["file"], files) if not own}
         rows = rows.assign(file=files, where=where)
@@ -180,7 +180,7 @@ def read_events(
     if not annotated:
         first = next(iter(paths))
         wanted = next(iter(noted[absent]), "no recording")
-        if noted[OTHERS]:
+        if noted[OTHER_TABLES]:
             wanted = "another recording of this name"
         raise RequestError(
             f"no table of TABLES={tables} matches a recording: the first table is"
@@ -424,18 +424,18 @@ def plain_name(header: str) -> tuple[str, float]:
 
 
 def role_columns(header: Sequence[str]) -> dict[str, str]:
-    """The column of a header for each key of COLUMNS, '' if it has none."""
+    """The column of a header for each key of ANNOTATION_COLUMNS, '' if it has none."""
     plain = {plain_name(name)[0]: name for name in reversed(header)}
     return {
         role: next((plain[name] for name in names.split() if name in plain), "")
-        for role, names in COLUMNS.items()
+        for role, names in ANNOTATION_COLUMNS.items()
     }
 
 
 def find_columns(
     path: Path, table: pd.DataFrame, options: LabelOptions
 ) -> dict[str, str]:
-    """This table's column for each key of COLUMNS, '' if it has none."""
+    """This table's column for each key of ANNOTATION_COLUMNS, '' if it has none."""
     header = [*table]
     column = role_columns(header)
     if options.column:

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 TABLE, PAGE, STATEMENT = "check.csv", "index.html", "statement.md"
 CONTEXT = 0.4, 1.0  # seconds around a detection: twice its length within this range
-RANGES = 10  # most parts of the scores
-STEP = 0.001  # of a threshold
+SCORE_RANGES = 10  # most parts of the scores
+THRESHOLD_STEP = 0.001  # of a threshold
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
-WORDS = {"yes": 1.0, "no": 0.0, "unsure": 0.0, "": np.nan}
+JUDGEMENTS = {"yes": 1.0, "no": 0.0, "unsure": 0.0, "": np.nan}
 
 
 # ---- drawing
@@ -65,10 +65,10 @@ def draw(
     """
     share = np.where(predicted, PREDICTED, 1 - PREDICTED)
     share /= np.bincount(predicted, minlength=2)[predicted.astype(int)]
-    parts = np.arange(RANGES) / RANGES
+    parts = np.arange(SCORE_RANGES) / SCORE_RANGES
     lowest = np.quantile(scores, parts, method="inverted_cdf", weights=share)
-    steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
-    ends = np.unique(steps * STEP).round(3)
+    steps = np.ceil(lowest / THRESHOLD_STEP - 1e-6) - 1  # below the lowest score
+    ends = np.unique(steps * THRESHOLD_STEP).round(3)
     part = 2 * (np.searchsorted(ends, scores) - 1) + predicted
     order = rng.permutation(len(scores))
     turn = pd.Series(order).groupby(part[order]).cumcount().to_numpy()
@@ -213,7 +213,7 @@ def read_checked(file: Path) -> pd.DataFrame:
         )
     readers: dict[str, Callable[[str], float | None]]
     readers = dict.fromkeys(("above", "detections"), cell_number)
-    readers |= dict.fromkeys(("predicted", "correct"), WORDS.get)
+    readers |= dict.fromkeys(("predicted", "correct"), JUDGEMENTS.get)
     table = read_table(file, ["sound", "recording", "facts", *readers])
     others, again = table.drop_duplicates("facts")[1:], table["sound"].duplicated()
     for wrong, reason in (
@@ -231,7 +231,7 @@ def read_checked(file: Path) -> pd.DataFrame:
             raise RequestError(
                 f"{file}, line {line}, column {column}:"
                 f" {shortened(table[column][line])!r}; expected"
-                f" {expected if value == WORDS.get else 'a number'}"
+                f" {expected if value == JUDGEMENTS.get else 'a number'}"
             )
         table[column] = cells
     return weighted(table)

@@ -30,19 +30,19 @@ from featurestack.predict.options import PredictOptions, class_thresholds
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
-COLUMNS = ("file", "start", "end", "label", "score")
+DETECTION_COLUMNS = ("file", "start", "end", "label", "score")
 NO_COUNT = (
     "neighbouring sounds closer than one window are one stretch: this is no count of"
     " calls"
 )
-DIGITS = 4  # decimals of seconds and scores
+TABLE_DECIMALS = 4  # decimals of seconds and scores
 CANDIDATE = 0.5  # share of the thresholds above which a check draws candidates too
 
 
 def single_windows(
     windows: pd.DataFrame, thresholds: Mapping[str, float]
 ) -> pd.DataFrame:
-    """COLUMNS of every window and class above the class's threshold."""
+    """DETECTION_COLUMNS of every window and class above the class's threshold."""
     every = windows.melt(["file", "start", "end"], [*thresholds], "label", "score")
     return every[every["score"] > every["label"].map(thresholds)]
 
@@ -50,8 +50,8 @@ def single_windows(
 def merge_windows(
     windows: pd.DataFrame, thresholds: Mapping[str, float]
 ) -> pd.DataFrame:
-    """COLUMNS of the detections in windows (file, start, end, a probability for each
-    class).
+    """DETECTION_COLUMNS of the detections in windows (file, start, end, a probability
+    for each class).
     """
 
     def of_class(
@@ -70,7 +70,7 @@ def merge_windows(
         edges = np.concatenate([own["start"][:1], between, own["end"][-1:]])
         for label in thresholds:
             rows += of_class(str(file), edges, label, own[label].to_numpy(float))
-    return pd.DataFrame(rows, columns=[*COLUMNS])
+    return pd.DataFrame(rows, columns=[*DETECTION_COLUMNS])
 
 
 def write_detections(
@@ -102,7 +102,7 @@ def write_detections(
 def candidates(
     windows: pd.DataFrame, thresholds: Mapping[str, float], *, merged: bool = True
 ) -> pd.DataFrame:
-    """What a check draws from: COLUMNS, and whether it is `predicted`."""
+    """What a check draws from: DETECTION_COLUMNS, and whether it is `predicted`."""
     find = merge_windows if merged else single_windows
     found = find(windows, thresholds)
     less = find(windows, {n: CANDIDATE * value for n, value in thresholds.items()})
@@ -127,7 +127,7 @@ def write_tables(
     detections: pd.DataFrame, files: Mapping[str, Path], folder: Path
 ) -> None:
     """Write the tables in place of an earlier call's; what a person changed stays."""
-    rows = detections.sort_values(["file", "start", "label"]).round(DIGITS)
+    rows = detections.sort_values(["file", "start", "label"]).round(TABLE_DECIMALS)
     contents = {"detections.csv": csv_text(rows)}
     of_stem = Counter(Path(name).with_suffix("") for name in files)
     for name, path in files.items():

@@ -35,10 +35,10 @@ from featurestack.pipeline.datasets.readers import clip_ids, find_recordings
 
 TOUCH = 0.01  # seconds between events that no window tells apart
 APART = 0.95  # share of the other neighbours that counting needs apart
-HELD = 0.9  # share of the events that fit into a window
-LENGTHS = 0.25, 5.0  # seconds, the range of the default length
+FITTING_SHARE = 0.9  # share of the events that fit into a window
+LENGTH_RANGE = 0.25, 5.0  # seconds, the range of the default length
 DIGITS = 6  # decimals of seconds: finer than a sample
-ROUNDING = 1e-9  # seconds
+SECOND_ROUNDING = 1e-9  # seconds
 BLOCKS = 5  # groups of a single recording
 
 
@@ -60,7 +60,9 @@ def measure_recordings(
 def usual_length(events: pd.DataFrame) -> float:
     """The length of a window in seconds for these events."""
     lasts = events["end"] - events["start"]
-    return float(np.clip(math.ceil(100 * lasts.quantile(HELD)) / 100, *LENGTHS))
+    return float(
+        np.clip(math.ceil(100 * lasts.quantile(FITTING_SHARE)) / 100, *LENGTH_RANGE)
+    )
 
 
 def neighbours(events: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +71,7 @@ def neighbours(events: pd.DataFrame) -> pd.DataFrame:
     """
     ordered = events.sort_values(["file", "label", "start"])
     following = ordered.groupby(["file", "label"])[["start", "end"]].shift(-1)
-    lasts = (ordered["end"] - ordered["start"]).clip(lower=ROUNDING)
+    lasts = (ordered["end"] - ordered["start"]).clip(lower=SECOND_ROUNDING)
     gap = following["start"] - ordered["end"]
     shorter = np.fmin(lasts, following["end"] - following["start"])
     return pd.DataFrame({"gap": gap, "shorter": shorter})[following["start"].notna()]
@@ -153,7 +155,7 @@ def label_windows(
             lasts = np.minimum(event.end - event.start, (end - start)[first:after])
             places = own.index[first:after]
             touched[places] = True
-            for place in places[2 * shared >= lasts - ROUNDING]:
+            for place in places[2 * shared >= lasts - SECOND_ROUNDING]:
                 labels[place].add(event.label)
     texts = pd.Series([SEPARATOR.join(sorted(each)) for each in labels], windows.index)
     return texts, touched & (texts == "").to_numpy()
@@ -181,8 +183,8 @@ def grouped(
     if len(seconds) > 1:
         return groups, []
     block = max(seconds.values()) / BLOCKS
-    first = (windows["start"] / block + ROUNDING).astype(int)
-    last = (windows["end"] / block - ROUNDING).astype(int)
+    first = (windows["start"] / block + SECOND_ROUNDING).astype(int)
+    last = (windows["end"] / block - SECOND_ROUNDING).astype(int)
     blocks = groups + "@" + (first + 1).astype(str)
     note = (
         f"one recording: its {BLOCKS} parts serve as groups, so scores are optimistic"

@@ -47,7 +47,7 @@ from featurestack.results.same_run import require_trained_on
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
-FILE = "stress.json"
+STRESS_FILE = "stress.json"
 UNCHANGED = "unchanged"
 MP3 = "MP3 at 32 kbit/s"
 CHANGES = {  # change -> alteration; every clip has a seed of its own
@@ -63,9 +63,9 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
     "5 % faster": "stretch(rate=1.05)",
     "1 s of silence in front": "delay(seconds=1)",
 }
-AGREES = 1e-3  # rounding may turn answers whose probabilities differ by less
+NEAR_TIE = 1e-3  # rounding may turn answers whose probabilities differ by less
 HALF = "at least half of the lead over chance"
-BATCH = 32  # clips
+TESTED_BATCH = 32  # clips
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         )
     changes = read_stress(run)
     own = OwnFiles(run.path)
-    own.require(FILE, "RUN=")
+    own.require(STRESS_FILE, "RUN=")
     lacking = [name for name in CHANGES if name not in changes]
     if not writes_mp3() and MP3 in lacking:
         tell(f"{MP3} is left out: the libsndfile here writes none")
@@ -138,7 +138,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         if name == UNCHANGED:
             changes[name] = as_tested(run, changes[name])
         content = Stress(hash_of_run(run), changes)
-        own.write({FILE: json.dumps(asdict(content)) + "\n"})
+        own.write({STRESS_FILE: json.dumps(asdict(content)) + "\n"})
     return run, changes
 
 
@@ -149,7 +149,7 @@ def as_tested(run: RunFolder, unchanged: Answers) -> Answers:
     probabilities, target = run.answers()
     tested = probabilities.argmax(axis=1) == target
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
-    other = (tested != np.array(unchanged.right)) & (first - second > AGREES)
+    other = (tested != np.array(unchanged.right)) & (first - second > NEAR_TIE)
     if number := int(other.sum()):
         raise RequestError(
             f"{run.name} answers {counted(number, 'clip')} otherwise than when it was"
@@ -168,7 +168,7 @@ def read_stress(run: RunFolder) -> Changes:
     """The measurements of this run; empty if there are none for its weights;
     RequestError if their file is damaged.
     """
-    file = run.path / FILE
+    file = run.path / STRESS_FILE
     if not file.exists():
         return {}
     remedy = "remove it, and stress makes it again"
@@ -183,7 +183,7 @@ def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
     networks = model.networks
     assert isinstance(networks, RunModel), "it is opened from a run"
     right, claimed = [], []
-    number = np.arange(len(clips)) // BATCH
+    number = np.arange(len(clips)) // TESTED_BATCH
     for (fold, _), batch in clips.groupby(["fold", number], sort=False):
         values = model.batch(
             [changed(model, alteration, c) for c in batch.itertuples()]

@@ -103,9 +103,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def small(monkeypatch):
     """An ESC-50 with 20 clips of two classes, and retries without a pause."""
-    monkeypatch.setattr(esc50, "CLIPS", 20)
+    monkeypatch.setattr(esc50, "CLIP_COUNT", 20)
     monkeypatch.setattr(download, "PAUSES", (0, 0))
-    monkeypatch.setattr(download, "BLOCK", 1000)
+    monkeypatch.setattr(download, "DOWNLOAD_BYTES", 1000)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from featurestack import ridge
 from featurestack.base.terminal import tell_once
 from featurestack.train.models import vectors
 from featurestack.train.models.vectors import (
-    BANDS,
+    MODULATION_BANDS,
     RANGES,
     TextureNet,
     TextureStatistics,
@@ -174,7 +174,7 @@ def test_mean_deviation_and_maximum_are_those_of_each_row_before_the_grid(plane)
     expected = torch.cat([rows.mean(2), rows.std(2), rows.amax(2)], dim=1)
     torch.testing.assert_close(statistics[:, : 3 * plane.rows], expected)
     if plane is CEPSTRUM:  # too few rows for patterns along frequency
-        assert statistics.shape == (2, 3 * plane.rows + BANDS * RANGES)
+        assert statistics.shape == (2, 3 * plane.rows + MODULATION_BANDS * RANGES)
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
@@ -200,10 +200,10 @@ def test_a_circular_shift_in_time_changes_no_statistic(shift):
 @pytest.mark.parametrize("periods", [1, 7, 40])
 def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods):
     frames = 216
-    x = torch.zeros(1, 1, BANDS, frames)
+    x = torch.zeros(1, 1, MODULATION_BANDS, frames)
     x[0, 0, 5] = torch.sin(2 * math.pi * periods * torch.arange(frames) / frames)
-    texture = TextureStatistics((Plane(BANDS, frames, timed=True),), frames)
-    modulation = texture(x)[0, 3 * BANDS :].view(BANDS, RANGES)
+    texture = TextureStatistics((Plane(MODULATION_BANDS, frames, timed=True),), frames)
+    modulation = texture(x)[0, 3 * MODULATION_BANDS :].view(MODULATION_BANDS, RANGES)
     found = int(modulation[5].argmax())
     low, high = texture.edges[found : found + 2]
     assert low < periods <= high  # bin 0 is one period a clip
