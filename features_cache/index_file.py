@@ -36,7 +36,7 @@ from featurestack.features_cache.hdf5 import FORMAT_VERSION, Attributes, lock
 from featurestack.features_cache.identity import Identity, of_cache
 
 REMEDY = "move it, or give another NAME= or DATA="
-CLIPS = "clips"  # the table's group; every other name is a feature's link
+CLIPS_GROUP = "clips"  # the table's group; every other name is a feature's link
 
 
 def feature_names(folder: Path) -> list[str]:
@@ -108,7 +108,7 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
         version = hdf5.read_attributes(file).get(hdf5.MARK)
         refuse_newer(folder / INDEX, version, FORMAT_VERSION)
         columns: dict[str, list[str] | NDArray] = {}
-        group = file[CLIPS]
+        group = file[CLIPS_GROUP]
         for name in clip_table.INDEX_COLUMNS:
             if (
                 name in clip_table.VERSION_COLUMNS and name not in group
@@ -140,7 +140,7 @@ def refresh(
         claim_names(folder, INDEX)
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
-            group = file.create_group(CLIPS)
+            group = file.create_group(CLIPS_GROUP)
             for name in clip_table.INDEX_COLUMNS:
                 hdf5.write_column(group, name, table[name].to_numpy())
             for name in feature_names(folder):
@@ -157,7 +157,7 @@ def updated(
         for name in clip_table.SOURCE_COLUMNS:
             merged.iloc[part, merged.columns.get_loc(name)] = clips[name].iloc[part]
         with hdf5.opened(folder / INDEX) as file:
-            linked = set(file) == {CLIPS, *feature_names(folder)}
+            linked = set(file) == {CLIPS_GROUP, *feature_names(folder)}
     except (FileNotFoundError, DamagedFile):
         return clips, False
     same = (

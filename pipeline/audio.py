@@ -48,7 +48,7 @@ FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31
 LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
 MOST_CHANNELS = 8  # more are several clips, frames or features
 # opening a file waits for the disk, and libsndfile works outside Python's lock
-THREADS = 8
+DECODING_THREADS = 8
 SMALL_BLOCK = 2**10  # frames; if a block ends early, its decoded frames are lost
 BLOCK_VALUES = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
@@ -306,7 +306,7 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
             return error
 
     files = list(dict.fromkeys(paths))  # a recording has many windows
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(DECODING_THREADS) as threads:
         read = threads.map(info, files)
         infos = progress(read, total=len(files), label="headers", unit="files")
         answers = dict(zip(files, infos))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
 
 # Threads of these libraries spin while they wait.
-THREADS = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -164,7 +164,7 @@ def job_of(
 
 def analysis(options: AnalysisOptions) -> int:
     """Write a report for each dataset; return 1 if one leaves out something damaged."""
-    for name in THREADS:  # before numpy is loaded
+    for name in THREAD_VARIABLES:  # before numpy is loaded
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas and matplotlib.
     from featurestack.analysis.report.build import build_report

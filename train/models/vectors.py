@@ -41,7 +41,7 @@ RANGES = 8
 DROPOUT = 0.5
 # added to the modulation spectrum before the logarithm, in standard deviations of the
 # input
-FLOOR = 0.05
+MODULATION_FLOOR = 0.05
 SPECTRUM_ROWS = 64  # a channel with fewer rows gets no patterns along frequency
 # windows along frequency: rows divided by a window's length -> cosines in a window
 WINDOWS = {4: 6, 2: 8}
@@ -53,7 +53,7 @@ WINDOWS = {4: 6, 2: 8}
 WIDEST = 2050
 # Tolerance of Newton's method with conjugate gradients: probabilities are within 1e-4
 # of those at the minimum. L-BFGS needs thousands of steps, since features correlate.
-TOLERANCE = 1e-6
+SOLVER_TOLERANCE = 1e-6
 PART = 64  # support clips that are squared at once
 MOST_STEPS = 200  # ESC-50 needs 15
 
@@ -192,7 +192,7 @@ def logistic_regression(
 
     def solve(target: NDArray[Any], counts: NDArray[np.floating]) -> tuple[Any, Any]:
         model = LogisticRegression(
-            C=strength, solver="newton-cg", tol=TOLERANCE, max_iter=MOST_STEPS
+            C=strength, solver="newton-cg", tol=SOLVER_TOLERANCE, max_iter=MOST_STEPS
         )
         with warnings.catch_warnings(action="ignore"), threadpool_limits(1):
             model.fit(z, target, counts)
@@ -336,7 +336,7 @@ class TextureStatistics(nn.Module):
         spectrum = magnitudes(centred)[..., 1:]  # (B, rows, W // 2)
         edges = zip(self.edges, self.edges[1:])
         ranges = [spectrum[..., low:high].mean(2) for low, high in edges]
-        modulation = torch.stack(ranges, dim=2) + FLOOR
+        modulation = torch.stack(ranges, dim=2) + MODULATION_FLOOR
         return modulation.log().flatten(1)
 
 
