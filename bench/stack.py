@@ -93,8 +93,8 @@ def stack(options: StackOptions) -> None:
 def compared(base: list[RunFolder], runs: list[RunFolder]) -> dict[str, float]:
     """Accuracy in percent by fold and on all clips, and the difference from `base`."""
     models = tested_run(base), tested_run(runs)
-    right = models[1].parts
-    folds = 100 * pd.Series(right).groupby(models[1].folds).mean()
+    right = pd.Series(models[1].parts_of_seeds.ravel())
+    folds = 100 * right.groupby(models[1].folds.ravel()).mean()
     row = {f"fold{fold}": value for fold, value in folds.items()}
     row |= {"mean": 100 * models[1].score.value, "seeds": len(runs)}
     if base is runs:
