@@ -63,9 +63,8 @@ def as_dataclass(content: object, kind: type[T], origin: str, remedy: str) -> T:
     try:
         return _value(content, kind, "")
     except (TypeError, ValueError, LookupError, errors.RequestError) as error:
-        raise errors.RequestError(
-            f"{origin} cannot be read ({error}): {remedy}"
-        ) from None
+        unread = f"{origin} cannot be read ({error}): {remedy}"
+        raise errors.RequestError(unread) from None
 
 
 def _value(value: Any, kind: Any, place: str) -> Any:
