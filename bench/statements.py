@@ -424,7 +424,7 @@ def linear_sets(reports: int, rng: np.random.Generator) -> Rows:
 
 
 def nearest_sets(reports: int, rng: np.random.Generator) -> Rows:
-    """The table of `sets`, of the nearest clip's class, which is not exact."""
+    """As `sets`, for a classifier that gives the class of the nearest clip."""
     yield from sets(reports, rng, "nearest")
 
 

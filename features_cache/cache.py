@@ -91,7 +91,7 @@ def mask_of(clips: Any, names: NDArray[np.object_]) -> Any:
 
 
 def row_numbers(clips: Any, names: NDArray[np.object_]) -> NDArray[np.intp]:
-    """The rows of the clip table that a number, a slice, an array or a mask means."""
+    """The rows of the clip table that a number, a slice, an array or a mask selects."""
     rows = np.arange(len(names))[mask_of(clips, names)]
     if np.ndim(rows) > 1:
         raise IndexError
@@ -100,7 +100,7 @@ def row_numbers(clips: Any, names: NDArray[np.object_]) -> NDArray[np.intp]:
 
 @contextmanager
 def refusing(clips: Any, count: int, more: str = "") -> Iterator[None]:
-    """Errors of numpy, pandas and torch about these rows of `count` as a sentence."""
+    """Turn numpy's, pandas' and torch's errors about an index into one sentence."""
     try:
         yield
     except RequestError:

@@ -110,9 +110,8 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
         columns: dict[str, list[str] | NDArray] = {}
         group = file[CLIPS_GROUP]
         for name in clip_table.INDEX_COLUMNS:
-            if (
-                name in clip_table.VERSION_COLUMNS and name not in group
-            ):  # of an earlier version
+            # the table of an earlier version lacks some
+            if name in clip_table.VERSION_COLUMNS and name not in group:
                 columns[name] = np.zeros(len(columns["clip_id"]), np.int64)
                 continue
             column = hdf5.read_column(group, name)

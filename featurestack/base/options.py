@@ -13,7 +13,9 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -22,6 +24,7 @@ from featurestack.base import DATA, NAME
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.extras import ABSENT
 from featurestack.base.shell import next_line
+from featurestack.base.terminal import WORDING
 
 # Python's characters for bytes that are not UTF-8
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -265,16 +268,33 @@ def literal(field: "dataclasses.Field[Any]", typed: str) -> str:
     return typed and json.dumps(text, ensure_ascii=False)
 
 
-def reword(
-    error: Error,
-    known: "Mapping[str, dataclasses.Field[Any]]",
-    given: Iterable[object] = (),
-) -> None:
-    """Let an error that reaches Python speak `in_keywords`."""
+# whether the options were typed, not given to a function of `fs`
+TYPED = ContextVar("TYPED", default=False)
+
+
+@contextmanager
+def in_python(
+    spoken: Callable[
+        [], "tuple[Mapping[str, dataclasses.Field[Any]], Iterable[object]]"
+    ],
+) -> Iterator[None]:
+    """Errors and notices that reach Python speak `in_keywords`, with the known options
+    and the given values that `spoken` returns; those of typed options stay.
+    """
 
     def reworded(part: Any) -> Any:
-        return in_keywords(part, known, given) if isinstance(part, str) else part
+        return in_keywords(part, *spoken()) if isinstance(part, str) else part
 
-    error.args = (*map(reworded, error.args),)
-    for name, part in vars(error).items():
-        setattr(error, name, reworded(part))
+    if TYPED.get():
+        yield
+        return
+    former = WORDING.set(reworded)
+    try:
+        yield
+    except Error as error:
+        error.args = (*map(reworded, error.args),)
+        for name, part in vars(error).items():
+            setattr(error, name, reworded(part))
+        raise
+    finally:
+        WORDING.reset(former)

@@ -143,7 +143,9 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation if `b` lags by `shift` samples, or 0 below SHARED_ENERGY."""
+    """Correlation if `b` lags by `shift` samples; 0 if the clips share less than
+    SHARED_ENERGY.
+    """
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)

@@ -17,22 +17,20 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from featurestack.base import HOME, NAME, VERSION, errors
 from featurestack.base.options import (
     SURROGATE,
+    TYPED,
     Options,
     fields,
-    in_keywords,
+    in_python,
     own_options,
-    reword,
 )
 from featurestack.base.registry import load_given
 from featurestack.base.terminal import (
-    WORDING,
     Printable,
     open_output,
     silenced,
@@ -47,8 +45,6 @@ from featurestack.cli.words import every_options, function_of, help_on, options_
 # the number when torch is loaded.
 SPINCOUNT = "3000"
 HELP = ("-h", "--help")
-# whether the options were typed, not given to a function of `fs`
-TYPED = ContextVar("TYPED", default=False)
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 
 
@@ -238,20 +234,15 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             taken = signature.bind(*positional, **named).arguments
             return options, [taken[n] for n in taken.keys() & options]
 
-        typed = TYPED.get()
-        reset = WORDING.set(str if typed else lambda text: in_keywords(text, *spoken()))
+        quiet = silenced() if given.get("quiet") else contextlib.nullcontext()
         try:
-            with silenced() if given.get("quiet") else contextlib.nullcontext():
+            with quiet, in_python(spoken):
                 if others:
                     values = signature.bind(*positional, **named)
                     values.apply_defaults()
                     require_remembered(others, values.arguments)
                 return function(*positional, **named)
-        except errors.Error as error:
-            if not typed:
-                reword(error, *spoken())
-            raise
-        except (OSError, MemoryError, Warning):
+        except (errors.Error, OSError, MemoryError, Warning):
             raise
         except (KeyboardInterrupt, SystemExit):  # also of a signal that ends the caller
             raise
@@ -260,8 +251,6 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             if isinstance(error, TypeError) and not inside:
                 raise  # a call that the signature does not take
             raise errors.Failed(f"{unforeseen(error)}. {WHOLE_FILES}") from error
-        finally:
-            WORDING.reset(reset)
 
     return call
 

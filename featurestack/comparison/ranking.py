@@ -203,9 +203,8 @@ class ModelRanking(Generic[Model]):
         against = []
         for model, own in zip(self.runs, p.tolist()):
             score = Estimate(model.metric.score(model))
-            if (
-                not own >= significance.LEVEL
-            ):  # else p decides, and an interval of mAP takes seconds
+            # else p decides, and an interval of mAP takes seconds
+            if not own >= significance.LEVEL:
                 score = model.score
             against.append(AgainstChance(score, mean, own))
         return against

@@ -160,7 +160,7 @@ class Features(TransformerMixin, BaseEstimator):
 
 def clips_in(X: Any) -> list[Any]:
     """The clips of a list; RequestError for one clip, a table or a generator."""
-    samples = isinstance(X, np.ndarray) and X.dtype.kind in "iuf" and X.ndim == 1
+    samples = isinstance(X, np.ndarray) and X.dtype.kind in "iuf" and X.ndim < 2
     no_list = isinstance(X, PATH) or not hasattr(X, "__len__")
     if samples or no_list or hasattr(X, "columns"):
         raise RequestError(

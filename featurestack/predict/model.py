@@ -22,7 +22,7 @@ from featurestack.base import DATA, registry
 from featurestack.base.errors import RequestError, needed
 from featurestack.base.extras import MODELS
 from featurestack.base.files import is_file
-from featurestack.base.options import Auto, fields, reword
+from featurestack.base.options import Auto, fields, in_python
 from featurestack.base.quantities import counted
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
@@ -113,7 +113,7 @@ class Model:
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
         self.how: dict[str, Any] = {"device": device, "reject": reject, "gate": gate}
-        try:
+        with in_python(lambda: (fields(TrainedOptions), [run])):
             limits = TrainedOptions(reject=reject, gate=gate)
             if not isinstance(run, RunFolder | str | os.PathLike):
                 kind = type(run).__name__
@@ -123,9 +123,6 @@ class Model:
                 if not is_file(run):
                     of_dataset = named_dataset(dataset, Path(data))
                     run = select_one(runs, str(run), *of_dataset, data=data)
-        except RequestError as error:
-            reword(error, fields(TrainedOptions), [run])
-            raise
         self.networks, self.run = networks_of(run, device)
         self.trained = self.run or Path(str(run)).resolve()
         self.config = self.networks.config

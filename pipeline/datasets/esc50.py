@@ -18,11 +18,7 @@ from featurestack.pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 OTHER_WAYS = "ARCHIVE= takes a zip that is already there"
-ARCHIVE_PARTS = (
-    "audio",
-    "LICENSE",
-    "meta",
-)  # parts of the dataset, put in place in this order
+ARCHIVE_PARTS = ("audio", "LICENSE", "meta")  # put in place in this order
 ARCHIVE = "esc50.zip"  # in the folder of datasets until it is unpacked
 META_COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIP_COUNT = 2000

@@ -152,9 +152,8 @@ def load(options: SourceOptions) -> Dataset:
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     grouped_by = table["grouped_by"].iloc[0]
-    if (
-        grouped_by and not clip_table.originals(table)["group"].is_unique
-    ):  # GROUP='(.*)' is none
+    tested = clip_table.originals(table)["group"]
+    if grouped_by and not tested.is_unique:  # GROUP='(.*)' is none
         groups = grouped_by if grouped_by in listed else "group"
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio

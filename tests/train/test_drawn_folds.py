@@ -104,7 +104,7 @@ def test_seeds_are_one_row_whose_answers_are_averaged_by_clip(drawn_options):
 
 
 def test_a_list_of_runs_is_one_model_with_a_drawing_for_each(drawn_options):
-    """It has the scores that the report's row of the same seeds has."""
+    """Its scores equal those in the report's row of the same seeds."""
     runs = {
         features: [
             ridge_of(drawn_options, seed=seed, features=features) for seed in range(3)

@@ -32,9 +32,7 @@ from featurestack.results.training_options import STRENGTH
 from featurestack.ridge import ABSENT, means_and_deviations
 from featurestack.train.network_input import Plane, Planes
 
-MODULATION_BANDS = (
-    32  # number of groups of rows that are averaged for modulation spectra
-)
+MODULATION_BANDS = 32  # groups of rows that are averaged for modulation spectra
 # largest number of ranges of modulation frequency; the lowest begins at one period per
 # clip
 RANGES = 8
