@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import DamagedFile, RequestError, refuse_newer
 from featurestack.base.files import hash_of, is_file, replace_file, replaced
+from featurestack.base.json_content import keep_newer
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell_once
@@ -297,6 +298,7 @@ def write_check(
     """
     digests = {"clips": _labels_digest(clips), "audio": _audio_digest(clips)}
     content = {"format_version": CHECK_FORMAT, **digests, "findings": findings}
+    keep_newer(folder / CHECKED, CHECK_FORMAT)
     claim_names(folder, CHECKED)
     replace_file(folder / CHECKED, f"{json.dumps(content, indent=1)}\n")
 

@@ -7,7 +7,7 @@ import types
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
@@ -41,6 +41,15 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
         raise errors.RequestError(
             f"{file} cannot be read ({reason}): {remedy}"
         ) from None
+
+
+def keep_newer(file: Path, ours: int) -> None:
+    """RequestError if the file that would be replaced has a newer format than ours."""
+    content = None
+    with suppress(OSError, *DAMAGE):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(content, dict):
+        errors.refuse_newer(file, content.get(FORMAT), ours)
 
 
 def read_json(file: Path, kind: type[T], remedy: str) -> T:

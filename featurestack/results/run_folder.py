@@ -28,7 +28,12 @@ from numpy.typing import NDArray
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import SECTIONS
 from featurestack.base.files import Lock, replace_file, require_readable
-from featurestack.base.json_content import HASH_DIGITS, damage_named, read_json
+from featurestack.base.json_content import (
+    HASH_DIGITS,
+    damage_named,
+    keep_newer,
+    read_json,
+)
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text
@@ -38,7 +43,12 @@ from featurestack.comparison.scores import Estimate, Predictions, epoch_scores, 
 from featurestack.comparison.significance import TRAINING_VARIANCE
 from featurestack.features_cache.clip_table import WINDOW_COLUMNS
 from featurestack.features_cache.identity import Identity
-from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
+from featurestack.results.config import (
+    RUN_FORMAT,
+    TRAIN_AGAIN,
+    RunConfig,
+    content_of,
+)
 from featurestack.results.tasks import TASKS, Task
 
 # names of the files in a run folder, and in each of its folds
@@ -498,6 +508,7 @@ def claim_run(
     to a run of another identity.
     """
     of_folds = [f"fold{fold}/{name}" for fold in folds for name in of_fold]
+    keep_newer(folder / "run.json", RUN_FORMAT)
     adopt(folder)
     files = OwnFiles(folder)
     files.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, identity=identity)

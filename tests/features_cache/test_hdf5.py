@@ -174,6 +174,18 @@ def test_a_file_of_a_newer_format_is_refused_and_stays(tmp_path, name, word):
     assert file.read_bytes() == content
 
 
+def test_a_check_of_a_newer_format_is_refused_and_stays(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee")
+    file = tmp_path / "data/birds/features/check.json"
+    content = '{"format_version": 99, "of": "a later version"}'
+    with inside(tmp_path):
+        done("features DATASET=birds FEATURES=rms JOBS=1")
+        file.write_text(content)
+        refusal = command("check DATASET=birds")
+    assert refusal.status == 2 and "made by a newer version" in refusal.err, refusal
+    assert file.read_text() == content
+
+
 @pytest.mark.parametrize("kind", ["external", "soft"])
 @pytest.mark.parametrize("name", ["values", "state"])
 def test_values_behind_a_link_are_damage(cache, tmp_path, name, kind):

@@ -163,3 +163,13 @@ def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
     )
     run_names.select_one(tmp_path / "runs", "r")
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_of_a_newer_version_is_not_claimed(run):
+    file = run.path / "run.json"
+    run_folder.claim_run(run.path, ())
+    content = re.sub(r'("format_version": )\d+', r"\g<1>99", file.read_text())
+    file.write_text(content)
+    with refused("run.json has format 99, made by a newer version of this program"):
+        run_folder.claim_run(run.path, ())
+    assert file.read_text() == content
