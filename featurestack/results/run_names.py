@@ -54,7 +54,8 @@ def select(
             run = max(current, key=lambda run: (run.path / "run.json").stat().st_mtime)
         elif is_file(f"{word}/run.json"):
             run = run_folder.RunFolder(Path(word))
-            if identity and not run_folder.of_identity([run], identity):
+            named = not dataset or run.config.dataset == dataset
+            if not (run_folder.of_identity([run], identity) if identity else named):
                 owner = run.config.dataset_identity.place or "elsewhere"
                 raise RequestError(
                     f"RUN={word} is a run of another dataset, {owner}: leave out"

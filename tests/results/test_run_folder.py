@@ -173,3 +173,10 @@ def test_a_run_of_a_newer_version_is_not_claimed(run):
     with refused("run.json has format 99, made by a newer version of this program"):
         run_folder.claim_run(run.path, ())
     assert file.read_text() == content
+
+
+def test_the_path_of_a_run_and_the_name_of_another_dataset_contradict(run):
+    own = run.config.dataset
+    assert run_names.select_one("runs", str(run.path), own) == run
+    with refused("is a run of another dataset, elsewhere: leave out DATASET=wolves"):
+        run_names.select_one("runs", str(run.path), "wolves")
