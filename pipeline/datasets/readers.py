@@ -134,7 +134,7 @@ def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
         first, second = clips.index[again & (files == files[again.idxmax()])][:2]
         raise RequestError(
             f"rows {first + 1} and {second + 1} are one clip:"
-            f" {clips['filename'][first]} and {clips['filename'][second]}"
+            f" {clips['filename'][first]} and {clips['filename'][second]}; remove one"
         )
     names = clips.assign(file=files).drop_duplicates(["file", "filename"])
     shared = names[names.duplicated("file", keep=False)].sort_values("file")

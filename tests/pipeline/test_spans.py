@@ -99,7 +99,7 @@ def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(tmp_
     assert table["clip_id"].tolist() == ["x@1-1.5", "x@1-2", "x@0.1", "y"]
     assert table["group"].tolist() == ["x", "x", "x", "y"]
     for wrong, words in {
-        "x.wav,a,1,1.5": r"rows 1 and 5 are one clip: x\.wav and x\.wav",
+        "x.wav,a,1,1.5": r"rows 1 and 5 are one clip: x\.wav and x\.wav; remove one",
         "x.wav,a,2,1": (
             r"t\.csv, line 6: the clip lasts from '2' to '1'; expected a start and a"
             r" later end"
