@@ -20,7 +20,7 @@ import pandas as pd
 from featurestack.analysis.report.runs import Problem, Ranking, Run, rankings, setting
 from featurestack.analysis.report.tables import (
     Gain,
-    ablations,
+    ablation_gains,
     class_report,
     confused_pairs,
     cost_of,
@@ -231,7 +231,7 @@ def findings(
     if main:
         ranked = ranked_in(main)
         trained = trained_in(main, runs)
-        gains = ablations(main)
+        gains = ablation_gains(main)
         tables = tables_of(main, [*ranked, *others, *of_answer], gains)
     evidence = Evidence(main, cache, checked, old_runs)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}

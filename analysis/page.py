@@ -149,7 +149,10 @@ class Report:
     def facts(self) -> Mapping[str, str]:
         """Label -> value, on the first screen and in the terminal."""
         # those of the headline's score come first
-        parts = (sentences.facts(self.found), *(own.facts for own in self.sections))
+        parts = (
+            sentences.facts(self.found),
+            *(own.facts for own in self.sections),
+        )
         return {label: text for part in parts for label, text in part.items()}
 
     @property

@@ -295,7 +295,7 @@ def foreign(report: Report) -> Section | None:
     return None
 
 
-for name, (function, files_of_extra) in extras.SECTIONS.items():
+for name, (function, files_of_extra) in extras.SECTION_PLACES.items():
     SECTIONS[name] = Place(function, files_of_extra)
 
 

@@ -56,7 +56,7 @@ from featurestack.comparison.significance import (
     sign_flip_tests,
 )
 from featurestack.extras.recordings.check import (
-    draw,
+    draw_sample,
     precisions,
     promised,
     weighted,
@@ -635,7 +635,9 @@ def kept_promise(
     really have the promised precision; empty if no threshold is promised.
     """
     predicted = study["predicted"].to_numpy(bool)
-    places, above, numbers = draw(study["score"].to_numpy(), predicted, checks, rng)
+    places, above, numbers = draw_sample(
+        study["score"].to_numpy(), predicted, checks, rng
+    )
     answers = study.iloc[places].assign(above=above, detections=numbers)
     answers = answers.rename(columns={"file": "recording"})
     rows = precisions(weighted(answers))

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from bench.answers import MEL_MFCC, ROWS, described, write_table
 from bench.record import bench, percentages, record, spent
-from featurestack.answers.choice import Scores, candidates, rankable
+from featurestack.answers.choice import SetScores, candidate_sets, rankable
 from featurestack.base.options import Options, option
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.splits import Split
@@ -85,7 +85,7 @@ def procedure_row(
     }
     features = "+".join(rankable(cache, names))
     fits = fits_of(make_plan(RunOptions(**given, features=features, model="ridge")))
-    scores = Scores(fits)
+    scores = SetScores(fits)
     networks = {
         maps: RunOptions(**given, features=maps, model="texturenet", threads=1)
         for maps in MAPS
@@ -93,7 +93,9 @@ def procedure_row(
     answers, chosen = [], []
     inner: dict[tuple[str, bytes], Numbers] = {}  # answers of texturenet, by fit
     for fold, outer in zip(fits.plan.config.folds, fits.parts):
-        by_ridge = {each: scores.of(each, fold) for each in candidates(scores, fold)}
+        by_ridge = {
+            each: scores.of(each, fold) for each in candidate_sets(scores, fold)
+        }
         by_network = {}
         for maps, run in networks.items():
             of_fits = []

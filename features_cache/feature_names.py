@@ -14,7 +14,7 @@ from typing import Any
 from featurestack.base.errors import RequestError
 from featurestack.base.shell import unquoted
 
-Value = str | int | float | bool
+ParameterValue = str | int | float | bool
 # reserved: index.h5, the table in it, words of feature lists, locks of the whole cache
 NO_FEATURE_NAMES = ("index", "clips", "all", "small", "runs", "preparing")
 # `small` leaves them out
@@ -40,7 +40,7 @@ class Channel:
     """One channel of a feature set: a feature, parameters, a range of rows."""
 
     name: str
-    parameters: tuple[tuple[str, Value], ...] = ()  # sorted by name
+    parameters: tuple[tuple[str, ParameterValue], ...] = ()  # sorted by name
     rows: tuple[int, int] | None = None  # first and last, from 0; None for all
 
     @cached_property
@@ -116,7 +116,7 @@ def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ..
     return list(dict.fromkeys(sets))
 
 
-def _value(text: str) -> Value:
+def _value(text: str) -> ParameterValue:
     """An int, float or bool if the text is one, else the text.
 
     >>> [_value(text) for text in ("64", "0.5", "true", "hann")]

@@ -38,7 +38,7 @@ from featurestack.features_cache.datasets import EXTERNAL
 
 DIGITS = 12  # of a sound's hash: two of a million sounds are alike once in 500 times
 SAMPLE = 256  # sounds in a line of text; 3 kB
-THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
+HASHING_THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def hash_or_blank(path: str | Path) -> str:
 
 
 def hashes_of(files: Iterable[Path | str]) -> list[str]:
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(HASHING_THREADS) as threads:
         return list(threads.map(hash_or_blank, files))
 
 

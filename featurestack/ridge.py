@@ -37,7 +37,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell_once
 from featurestack.comparison.metrics import Floats
 
-Labels = NDArray[np.integer] | NDArray[np.bool_]
+TargetLabels = NDArray[np.integer] | NDArray[np.bool_]
 # log loss, factor and offset of answers (N, K), for targets and counts
 LogLoss = Callable[[Floats, Floats, Floats], tuple[float, float, float]]
 
@@ -75,7 +75,7 @@ class _Solution(NamedTuple):
     answers: Floats  # (N, K) to each clip, without its recording
 
 
-class Kernel(NamedTuple):
+class KernelMatrix(NamedTuple):
     """A kernel between the training clips, weighted by how many clips each counts as;
     1 is added to it for the bias.
     """
@@ -177,7 +177,7 @@ class RidgeModel:
 
 def fit(
     x: NDArray[np.floating],
-    y: Labels,
+    y: TargetLabels,
     classes: int,
     blocks: Sequence[int],
     groups: NDArray[np.generic],
@@ -315,7 +315,7 @@ def similarities(
 
 def kernels_of(
     names: Sequence[str], z: NDArray[np.floating], counts: Floats
-) -> list[Kernel]:
+) -> list[KernelMatrix]:
     """The kernels between clips, each weighted by its count."""
     root = np.sqrt(counts)[:, None]
     clips, numbers = z.shape
@@ -326,15 +326,15 @@ def kernels_of(
         products: Floats = (z @ z.T).astype(np.float64, copy=False)
     if PLAIN in names and few:
         inputs = np.column_stack([z, np.ones(clips)]) * root
-        kernels.append(Kernel(PLAIN, inputs, inputs.T @ inputs))
+        kernels.append(KernelMatrix(PLAIN, inputs, inputs.T @ inputs))
     elif PLAIN in names:
-        kernels.append(Kernel(PLAIN, None, counted(products.copy(), root)))
+        kernels.append(KernelMatrix(PLAIN, None, counted(products.copy(), root)))
     if MIXED in names:
         squares = np.diag(products)
         mixed = similarities(products, squares, squares)
         mixed += products
         mixed /= 2
-        kernels.append(Kernel(MIXED, None, counted(mixed, root)))
+        kernels.append(KernelMatrix(MIXED, None, counted(mixed, root)))
     return kernels
 
 
@@ -353,7 +353,7 @@ def left_out_together(groups: NDArray[np.generic]) -> NDArray[np.intp]:
 
 
 def choose(
-    kernels: Sequence[Kernel],
+    kernels: Sequence[KernelMatrix],
     targets: Floats,
     counts: Floats,
     groups: NDArray[np.generic],
@@ -365,7 +365,7 @@ def choose(
     """
     root = np.sqrt(counts)[:, None]
 
-    def fitted(kernel: Kernel, strength: float) -> _Solution:
+    def fitted(kernel: KernelMatrix, strength: float) -> _Solution:
         penalty = len(targets) * strength
         dual, errors = kernel.solve(root * targets, penalty, groups)
         answers = targets - errors / root
@@ -385,7 +385,7 @@ def choose(
 
 
 def sure_without_class(
-    kernels: Sequence[Kernel],
+    kernels: Sequence[KernelMatrix],
     choice: _Solution,
     targets: Floats,
     counts: Floats,

@@ -37,15 +37,17 @@ TINY = np.finfo(np.float32).tiny
 THIRDS = 252, 36  # bins in all and per octave: three per semitone
 
 Arguments = ParamSpec("Arguments")
-Value = TypeVar("Value")
-Method = Callable[Concatenate["Clip", Arguments], Value]
+Computed = TypeVar("Computed")
+Method = Callable[Concatenate["Clip", Arguments], Computed]
 
 
-def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
+def shared(method: Method[Arguments, Computed]) -> Method[Arguments, Computed]:
     """Decorator: compute a method's value once per clip and set of arguments."""
 
     @functools.wraps(method)
-    def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
+    def once(
+        clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Computed:
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
             clip.made[key] = method(clip, *args, **kwargs)

@@ -50,7 +50,7 @@ from featurestack.pipeline.parameters import Impossible
 FEATURE_LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 NAMED_FEATURES = 8  # that a message names, at most
 LARGEST_FLOAT16 = 65504
-THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
+HASHING_THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
 LONG = 65.0  # milliseconds; longer frames are mentioned
 TRIED = 23.0  # milliseconds, proposed instead of longer frames
 
@@ -278,7 +278,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     files.loc[exists, recorded] = now[exists]
     again = files.index[exists & changed]
     # a generator, since a list would keep all futures
-    reading = Parallel(THREADS, backend="threading", return_as="generator")
+    reading = Parallel(HASHING_THREADS, backend="threading", return_as="generator")
     read = reading(delayed(read_source)(path) for path in again)
     hashed = progress(read, total=len(again), label="hashing", unit="files")
     for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):

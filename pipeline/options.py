@@ -5,8 +5,8 @@ from typing import Literal
 
 from featurestack.base.options import (
     DURATION,
-    RATE,
-    SEED,
+    RATE_BOUNDS,
+    SEED_BOUNDS,
     DatasetOptions,
     ReportsOptions,
     RunsOptions,
@@ -38,7 +38,9 @@ class SourceOptions(DatasetOptions, RunsOptions):
         clears=True,
     )
     sample_rate: int | None = option(
-        None, "sample rate in Hz; by default the cache's, else the most common", **RATE
+        None,
+        "sample rate in Hz; by default the cache's, else the most common",
+        **RATE_BOUNDS,
     )
     duration: float | None = option(
         None,
@@ -47,7 +49,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
         " then be padding, the shortest length that keeps 95 % of the clips whole",
         **DURATION,
     )
-    seed: int = option(0, "seed of drawn folds and alterations", **SEED)
+    seed: int = option(0, "seed of drawn folds and alterations", **SEED_BOUNDS)
 
 
 class AlterOptions(SourceOptions):
@@ -117,7 +119,9 @@ class ShowOptions(DatasetOptions, ReportsOptions):
         " chroma) or to describe",
     )
     sample_rate: int | None = option(
-        None, "Hz to which the file is resampled; by default its own rate", **RATE
+        None,
+        "Hz to which the file is resampled; by default its own rate",
+        **RATE_BOUNDS,
     )
     duration: float = option(
         5.0, "seconds of a clip in the list of features", least=0.05, most=60

@@ -36,7 +36,12 @@ AUDITORY = 24.7 / 0.108
 JUST = np.array(
     [[0, -1, 2, 1, 0, -1, 2, 1, 0, -1, 2, 1], [0, -1, 0, -1, 1, 0, 1, 0, -1, 1, -1, 1]]
 )
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+VALUE_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+}
 
 
 class Impossible(RequestError):
@@ -147,7 +152,9 @@ class Parameter:
         except (TypeError, ValueError, OverflowError):
             fits = False
         if not fits or (self.within and read not in self.within):
-            expected = KINDS[self.kind] + (f" {self.within}" if self.within else "")
+            expected = VALUE_WORDS[self.kind] + (
+                f" {self.within}" if self.within else ""
+            )
             raise RequestError(f"{feature}@{self.name}={value}: expected {expected}")
         return read
 

@@ -35,7 +35,7 @@ from featurestack.base.terminal import progress
 from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.pipeline.datasets.esc50 import META_COLUMNS
 
-Samples = NDArray[np.float64]
+Wave = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
 CLIP_SECONDS = 5.0
 # folds; source recordings of each class and fold; clips of each source
@@ -46,7 +46,7 @@ MOST_TOGETHER = 3  # classes in a clip of a mix
 MIXED_PAIRS = 4
 SEED = 0
 # mean rms, as a share of full scale: peaks of the sparsest clips stay below full scale
-LEVEL = 0.04
+SOUND_LEVEL = 0.04
 # the first source number, raised when the clips change, so that files get new names
 FIRST_SOURCE = 2000
 C_SCALE = (0, 2, 4, 7, 9)  # pentatonic, semitones above C
@@ -77,14 +77,14 @@ class _SourceRecording:
         self.tuning = rng.uniform(-0.4, 0.4)  # semitones, tuning of the bells
 
 
-def seconds(duration: float) -> Samples:
+def seconds(duration: float) -> Wave:
     """Seconds from the beginning to each sample."""
     return np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
 
 
 def harmonic_tone(
-    pitch: float, partials: Sequence[int], rolloff: float, time: Samples
-) -> Samples:
+    pitch: float, partials: Sequence[int], rolloff: float, time: Wave
+) -> Wave:
     """Sines at multiples n of a pitch, with amplitudes n^-rolloff."""
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
@@ -97,11 +97,11 @@ def harmonic_tone(
 
 
 def filtered(
-    samples: Samples,
-    gain: Callable[[Samples], Samples],
+    samples: Wave,
+    gain: Callable[[Wave], Wave],
     centre: float,
     lowest: float = 1,
-) -> Samples:
+) -> Wave:
     """Filter with a gain that depends on octaves above a centre (Hz); it is constant
     below `lowest`.
     """
@@ -111,7 +111,7 @@ def filtered(
     return scipy.fft.irfft(spectrum, len(samples))
 
 
-def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
+def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Wave:
     """Noise of unit variance whose power changes by `slope` dB per octave."""
     white = rng.standard_normal(samples)
     noise = filtered(
@@ -120,7 +120,7 @@ def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samp
     return noise / noise.std()
 
 
-def burst(source: _SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
+def burst(source: _SourceRecording, rng: np.random.Generator, decay: float) -> Wave:
     """Noise around the source's centre that begins abruptly and fades."""
     size = scipy.fft.next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
     white = rng.standard_normal(size)
@@ -129,7 +129,7 @@ def burst(source: _SourceRecording, rng: np.random.Generator, decay: float) -> S
     return noise * fade
 
 
-def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
+def scene(events: Sequence[tuple[float, Wave]]) -> Wave:
     """A clip with each event at its time (s); events are cut at the clip's end."""
     clip = np.zeros(round(CLIP_SECONDS * SAMPLE_RATE))
     for time, event in events:
@@ -145,7 +145,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 
 def chimes(
     source: _SourceRecording, rng: np.random.Generator, scale: Sequence[int]
-) -> Samples:
+) -> Wave:
     """Struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
     fade = np.exp(-time / source.decay)
@@ -163,7 +163,7 @@ def chimes(
 
 def beat(
     source: _SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
-) -> Samples:
+) -> Wave:
     """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
     beats = np.cumsum(np.tile(pattern, 20))
     first = rng.uniform(-3, 0)
@@ -181,7 +181,7 @@ def drone(
     rng: np.random.Generator,
     partials: Sequence[int],
     rolloff: float,
-) -> Samples:
+) -> Wave:
     """One long tone whose pitch glides up and down."""
     time = seconds(CLIP_SECONDS)
     rate = rng.uniform(0.2, 0.5)  # Hz
@@ -193,10 +193,10 @@ def drone(
 
 def steady_noise(
     source: _SourceRecording, rng: np.random.Generator, slope: float
-) -> Samples:
+) -> Wave:
     """Steady noise with the source's resonance and a slope near that of its class."""
 
-    def gain(octaves: Samples) -> Samples:
+    def gain(octaves: Wave) -> Wave:
         decibels = source.resonance * np.exp(-(octaves**2))
         return 10 ** (decibels / 20)
 
@@ -205,9 +205,7 @@ def steady_noise(
     return filtered(noise, gain, source.centre)
 
 
-def events(
-    source: _SourceRecording, rng: np.random.Generator, backwards: bool
-) -> Samples:
+def events(source: _SourceRecording, rng: np.random.Generator, backwards: bool) -> Wave:
     """Eight long bursts at any time, forwards or backwards."""
     times = rng.uniform(0, CLIP_SECONDS - 0.5, size=8)
     bursts = [(time, burst(source, rng, source.decay)) for time in times]
@@ -215,7 +213,7 @@ def events(
     return samples[::-1] if backwards else samples
 
 
-CLASS_SOUNDS: dict[str, Callable[[_SourceRecording, np.random.Generator], Samples]] = {
+CLASS_SOUNDS: dict[str, Callable[[_SourceRecording, np.random.Generator], Wave]] = {
     "chimes_in_f_sharp": partial(chimes, scale=F_SHARP_SCALE),
     "chimes_in_c": partial(chimes, scale=C_SCALE),
     "galloping_beat": partial(beat, pattern=(0.6, 0.6, 1.8)),
@@ -256,7 +254,7 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
     return table.sort_values("filename", ignore_index=True)
 
 
-def clip(row: Any) -> Samples:
+def clip(row: Any) -> Wave:
     """One clip, decided by its row and SEED; its level says nothing of its class."""
     source = _SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
@@ -269,7 +267,7 @@ def clip(row: Any) -> Samples:
     background = coloured_noise(rng, len(mixed), source.background)
     mixed += 10 ** (-source.snr / 20) * background
     loudness = rng.uniform(0.7, 1.4)
-    scaled = mixed * LEVEL * loudness / mixed.std()
+    scaled = mixed * SOUND_LEVEL * loudness / mixed.std()
     return np.clip(scaled, -0.99, 0.99)
 
 

@@ -49,7 +49,7 @@ class ClipTask(NamedTuple):
     fingerprints: dict[int, int]  # number of a feature that it lacks -> fingerprint
 
 
-Batch = list[ClipTask]
+ClipTasks = list[ClipTask]
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Job:
     cache: Cache | None  # if features are computed from stored maps
     claim: Claim  # of the run
 
-    def __call__(self, batch: Batch) -> ExtractionResult:
+    def __call__(self, batch: ClipTasks) -> ExtractionResult:
         result = ExtractionResult(len(batch))
         rows = ((task.row, self.compute(task, result)) for task in batch)
         write_batch(self.files, self.claim, rows)
@@ -168,20 +168,22 @@ class Backend:
     in_flight = 1  # batches that are sent and not yet answered, at most
     attempts = 1  # attempts at a batch, if its worker dies
 
-    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+    def call(self, job: Job, batch: ClipTasks) -> ExtractionResult:
         """`job(batch)`; WorkerDied if the worker ended before it answered."""
         # one thread as in worker processes, so that the bytes are the same
         with threadpool_limits(1):
             return job(batch)
 
-    def compute(self, job: Job, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
+    def compute(
+        self, job: Job, batches: Iterable[ClipTasks]
+    ) -> Iterator[ExtractionResult]:
         """The results of the batches, in the order in which they finish."""
         parallel = Parallel(
             self.in_flight, backend="threading", return_as="generator_unordered"
         )
         return parallel(delayed(self.finish)(job, batch) for batch in batches)
 
-    def finish(self, job: Job, batch: Batch) -> ExtractionResult:
+    def finish(self, job: Job, batch: ClipTasks) -> ExtractionResult:
         """The batch's result; if workers die, it is halved until one clip fails."""
         for _ in range(self.attempts):
             with suppress(WorkerDied):
@@ -215,7 +217,7 @@ class _Worker:
             ) from error
         theirs.close()
 
-    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+    def call(self, job: Job, batch: ClipTasks) -> ExtractionResult:
         """The result, or the worker's exception; WorkerDied if the worker ended."""
         try:
             self.ready = self.ready or self.pipe.recv()
@@ -263,7 +265,7 @@ class Workers(Backend):
                 del os.environ[name]
             os.environ |= before
 
-    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+    def call(self, job: Job, batch: ClipTasks) -> ExtractionResult:
         """`job(batch)` on the next free worker; RequestError if none starts."""
         worker = self.idle.get()
         try:

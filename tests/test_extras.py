@@ -26,7 +26,7 @@ PLACES = {  # what names a place -> module:name
     **{f"{word} runs": command.run for word, command in OF_PRODUCT.items()},
     **{f"{word} takes": command.options for word, command in OF_PRODUCT.items()},
     **{f"{name}=": place for name, place in extras.OPTIONS.items()},
-    **extras.MODELS,
+    **extras.MODEL_PLACES,
     **{f"section {name}": place for name, (place, *_) in SECTIONS.items()},
 }
 
@@ -49,7 +49,7 @@ def test_the_table_has_every_extra_and_options_that_a_command_takes():
     ]
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
     assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
-    assert featurestack.FIGURES.keys() and not extras.ABSENT
+    assert featurestack.FIGURES.keys() and not extras.ABSENT_OPTIONS
 
 
 # ---- without one, and without all
@@ -85,12 +85,12 @@ def names():
             assert not error.name.startswith("featurestack"), error
     pages = "\\n".join(words.help_on([word]) for word in words.COMMANDS)
     lines = [line.strip() for line in pages.splitlines()]
-    assert not [n for n in extras.ABSENT if n.upper() + "=" in lines]
+    assert not [n for n in extras.ABSENT_OPTIONS if n.upper() + "=" in lines]
     of_help = [word for word in words.COMMANDS if f"  {{word}} " in words.listing()]
     of_help += [f"{{n.upper()}}=" for n in extras.OPTIONS if n.upper() + "=" in lines]
     return dict(
         help=of_help, functions=featurestack.__all__, sections=[*SECTIONS],
-        figures=[*featurestack.FIGURES], models=[*extras.MODELS],
+        figures=[*featurestack.FIGURES], models=[*extras.MODEL_PLACES],
     )
 
 folder, away = Path("featurestack/extras"), Path("away")

@@ -75,7 +75,7 @@ def snapshot(state: Any, *, copy: bool = True) -> Any:
     return state
 
 
-def load(file: Path) -> Checkpoint:
+def load_checkpoint(file: Path) -> Checkpoint:
     """A fold's checkpoint; RequestError if damaged or not finite."""
     try:
         state = read_safely(file)

@@ -56,7 +56,7 @@ MEMORY, COPIES = 800_000_000, 2
 Numbers: TypeAlias = NDArray[np.float32]
 
 
-def names_in(features: str) -> list[str]:
+def set_names(features: str) -> list[str]:
     """The channels of a set; none of the empty set."""
     return features.split("+") if features else []
 
@@ -158,7 +158,7 @@ class Fits:
         if lacking:
             # a fit takes one thread: several are made side by side
             most = max(len(part.train) for part in lacking.values())
-            wide = sum(self.numbers[name].shape[1] for name in names_in(features))
+            wide = sum(self.numbers[name].shape[1] for name in set_names(features))
             fitting = MEMORY // max(1, COPIES * 4 * most * wide)
             side_by_side = min(cpu_count(), max(1, fitting))
             with (
@@ -179,7 +179,7 @@ class Fits:
     def file(self, features: str) -> Path:
         plan = self.plan
         channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
-        names = names_in(features)
+        names = set_names(features)
         values = [plan.config.cache[channels[name].stored] for name in names]
         clips, task = plan.config.clips, plan.training.task
         padding, score = plan.training.padding, self.metric.name

@@ -29,7 +29,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.results.config import StoredChannel
 from featurestack.results.splits import Split
 from featurestack.train.augment import Channels
-from featurestack.train.network_input import Numbers, Statistics, by_length, resize
+from featurestack.train.network_input import AnyFloats, Statistics, by_length, resize
 from featurestack.train.optimisation import Objective
 from featurestack.train.plan import Plan, Positions
 
@@ -115,7 +115,7 @@ def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
 
 def read_usable(
     cache: Cache, channel: StoredChannel, clips: Positions, unusable: dict[str, str]
-) -> tuple[Positions, Numbers]:
+) -> tuple[Positions, AnyFloats]:
     """The clips that can be read, and their values; the others go to `unusable`."""
     try:
         return clips, cache.read(channel.channel, clips)
@@ -127,7 +127,7 @@ def read_usable(
         return readable, cache.read(channel.channel, readable)
 
 
-def row_moments(values: Numbers) -> Floats:
+def row_moments(values: AnyFloats) -> Floats:
     """(B, 2, rows): mean and mean square of each row of (B, rows, frames)."""
     sums = values.sum(axis=2, dtype=np.float64)
     squares = np.einsum("brf,brf->br", values, values, dtype=np.float64)

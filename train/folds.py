@@ -37,7 +37,12 @@ from featurestack.results.run_folder import (
 )
 from featurestack.results.splits import Split
 from featurestack.train import fold_data
-from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
+from featurestack.train.checkpoint import (
+    KEYS,
+    load_checkpoint,
+    load_weights,
+    read_safely,
+)
 from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.plan import Plan
 from featurestack.train.trainer import Trainer, trainer_of
@@ -296,7 +301,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
             epochs["best"] = f"best epoch by {plan.training.select}: "
         for selection in epochs:
             if selection == "best":
-                load_weights(trainer.network, load(best)["network"], best)
+                load_weights(trainer.network, load_checkpoint(best)["network"], best)
             for side, positions in (("val", data.val), ("test", data.test)):
                 if len(positions):
                     rows = plan.scored(positions, split=side, selection=selection)

@@ -38,7 +38,7 @@ LARGEST_INPUT = 60_000.0  # float16 ends at 65,504
 MUCH_PADDING = 0.2
 
 Shape = tuple[int, int]  # rows, frames
-Numbers = NDArray[np.floating]  # any precision
+AnyFloats = NDArray[np.floating]  # any precision
 
 
 class Plane(NamedTuple):
@@ -339,14 +339,16 @@ class InputSpec:
 
     def prepare(
         self,
-        values: Sequence[Numbers],
+        values: Sequence[AnyFloats],
         statistics: Sequence[Statistics],
         filled: Floats,
     ) -> Tensor:
         """Stored values of every channel as (B, D, H, W), float16 if standardised."""
         import torch
 
-        def compute(channel: StoredChannel, how: Statistics, batch: Numbers) -> Numbers:
+        def compute(
+            channel: StoredChannel, how: Statistics, batch: AnyFloats
+        ) -> AnyFloats:
             exact = torch.from_numpy(batch.astype(np.float32))
             return self.prepare_channel(channel, how, exact).numpy()
 
@@ -368,8 +370,10 @@ class InputSpec:
 
 
 def by_length(
-    values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], Numbers]
-) -> Numbers:
+    values: AnyFloats,
+    own_frames: NDArray[np.intp],
+    compute: Callable[[AnyFloats], AnyFloats],
+) -> AnyFloats:
     """Apply `compute` to clips of equal length together."""
     if (own_frames == values.shape[2]).all():
         return compute(values)

@@ -44,7 +44,7 @@ def start_from(network: nn.Module, model: str, weights: str) -> None:
     checkpoint with as many channels. The last layer keeps its own weights, because it
     has other classes. `network.loaded` names the tensors that were filled.
     """
-    file = fetch(model) if weights == "imagenet" else Path(weights)
+    file = fetch_weights(model) if weights == "imagenet" else Path(weights)
     state, is_checkpoint = read_weights(file)
     filled = fill(network, state, str(file), is_checkpoint)
     network.loaded = frozenset(filled)  # type: ignore[assignment]
@@ -214,7 +214,7 @@ def choose_weights(asked: str, model: str) -> str:
     if local := local_weights(model):
         return "imagenet" if local.name == published_name(model) else str(local)
     if asked == "imagenet":
-        fetch(model)
+        fetch_weights(model)
         return "imagenet"
     return "imagenet" if fetched(model) else "none"
 
@@ -240,7 +240,7 @@ def fetched(model: str) -> bool:
         " (WEIGHTS=none trains from scratch)"
     )
     try:
-        fetch(model, patient=False)
+        fetch_weights(model, patient=False)
     except RequestError as error:
         tell_once(f"training begins from scratch: {error}")
         tell_once(
@@ -250,7 +250,7 @@ def fetched(model: str) -> bool:
     return True
 
 
-def fetch(model: str, *, patient: bool = True) -> Path:
+def fetch_weights(model: str, *, patient: bool = True) -> Path:
     """A model's published file, downloaded if it is missing. `patient` retries after a
     broken connection.
     """

@@ -30,7 +30,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.train.checkpoint import (
     Checkpoint,
-    load,
+    load_checkpoint,
     load_weights,
     not_finite,
     snapshot,
@@ -304,7 +304,7 @@ class Trainer:
         return self.weights() | {"progress": unfinished}
 
     def resume(self, file: Path) -> None:
-        state = load(file)
+        state = load_checkpoint(file)
         load_weights(self.network, state["network"], file)
         self.epoch = state["epoch"]
         self.rows = state["rows"]

@@ -36,7 +36,7 @@ from featurestack.train.plan import Plan, make_plan, training_command, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-HASH_DIGITS = 4  # of a run's hash, added to its name if another run has the name
+NAME_DIGITS = 4  # of a run's hash, added to its name if another run has the name
 
 
 # ---- the command
@@ -280,12 +280,12 @@ def finish_record(run: Path, note: str) -> None:
     """Update seconds and note in run.json and, after new tests, the calibration."""
     folder = run_folder.RunFolder(run)
     before = folder.config
-    if seconds_of(folder) == before.seconds and note in ("", before.note):
+    if training_seconds(folder) == before.seconds and note in ("", before.note):
         return  # the folder may be read-only
     with Lock(run / run_folder.RECORD_LOCK):
         folder = run_folder.RunFolder(run)
         before = folder.config
-        seconds = seconds_of(folder)
+        seconds = training_seconds(folder)
         config = replace(before, seconds=seconds, note=note or before.note)
         if seconds != before.seconds:
             config = replace(config, calibration=calibrate(folder))
@@ -293,7 +293,7 @@ def finish_record(run: Path, note: str) -> None:
             run_folder.write_config(run, config)
 
 
-def seconds_of(folder: run_folder.RunFolder) -> float:
+def training_seconds(folder: run_folder.RunFolder) -> float:
     """Seconds of the finished folds, which show new tests."""
     finished = map(folder.history, folder.finished)
     return float(sum(history["seconds"].sum() for history in finished))
@@ -304,7 +304,7 @@ def choose_folder(plan: Plan) -> Plan:
     name with digits of the hash. A message says so.
     """
     name, hash_ = plan.path.name, plan.config.hash
-    named, beside = map(plan.path.with_name, (name, f"{name}-{hash_[:HASH_DIGITS]}"))
+    named, beside = map(plan.path.with_name, (name, f"{name}-{hash_[:NAME_DIGITS]}"))
     for place in (named, beside):
         if holds_run(place, plan):
             return replace(plan, path=place)

@@ -48,7 +48,7 @@ Data = Callable[[Any], Mapping[str, Mapping[str, Any]]]
 # than FONT_SIZE points.
 COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
-NARROW = 5.0  # inches, between the two widths; a narrower figure is drawn for a column
+NARROW_INCHES = 5.0  # between the two widths; a narrower figure is for a column
 FONT_SIZE = 8.0
 LITTLE_ROOM = 0.25  # share of an axis
 # The page turns these three into its own text, rule and background colours (dark mode),
@@ -131,7 +131,7 @@ class _Figure:
 
 FIGURES: Registry[_Figure] = Registry(
     "figure",
-    others=["featurestack.analysis.figures.drawn", *extras.FIGURES],
+    others=["featurestack.analysis.figures.drawn", *extras.FIGURE_MODULES],
 )
 
 
@@ -165,7 +165,7 @@ def figure(
 
 def is_narrow(ax: Axes) -> bool:
     """Whether the figure is drawn for a column of a paper."""
-    return ax.figure.bbox.width / ax.figure.dpi < NARROW
+    return ax.figure.bbox.width / ax.figure.dpi < NARROW_INCHES
 
 
 def is_far(chance: float, low: float, high: float) -> bool:
@@ -205,7 +205,7 @@ def shorten(text: str, longest: int = 28) -> str:
     return f"{text[:at_beginning]}…{text[-at_end:]}"
 
 
-def shortened(texts: Iterable[str], longest: int = 28) -> list[str]:
+def shortened_labels(texts: Iterable[str], longest: int = 28) -> list[str]:
     """The texts, each shortened unless two would then be equal."""
     every = [*texts]
     short = [shorten(text, longest) for text in every]
@@ -334,7 +334,7 @@ def write_figure(
         names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
         names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
     files = tuple(own.folder / FIGURES_FOLDER / file for file in names)
-    contents = [content_of(name, file, arguments) for file in files]
+    contents = [figure_content(name, file, arguments) for file in files]
     written = {f"{FIGURES_FOLDER}/{file}": text for file, text in zip(names, contents)}
     own.write(written, durable=False)
     caption = FIGURES[name].caption.replace("source recording", unit)
@@ -346,7 +346,7 @@ def write_figure(
     return SavedFigure(name, caption, stem, files, html)
 
 
-def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
+def figure_content(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     """The content of one file of a figure: SVG, PDF or PNG."""
     figure = FIGURES[name]
     width, height = TEXT_WIDTH, figure.height(**data)

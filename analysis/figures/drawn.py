@@ -31,7 +31,7 @@ from featurestack.analysis.figures import (
     is_narrow,
     panels,
     shorten,
-    shortened,
+    shortened_labels,
 )
 from featurestack.analysis.page import SHOWN_RUNS
 from featurestack.analysis.report.tables import confusion_by_category
@@ -305,8 +305,8 @@ def heat_map(
             ax.text(column, row, words, ha="center", va="center", color=colour)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_yticks(range(len(texts)), shortened(texts.index))
-    names = shortened(texts, 22)
+    ax.set_yticks(range(len(texts)), shortened_labels(texts.index))
+    names = shortened_labels(texts, 22)
     ax.set_xticks(
         range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor"
     )
@@ -365,7 +365,7 @@ def draw_confusion_matrix(
         return f"{count:.1f}".removesuffix(".0") if count else ""
 
     rows = []
-    for name, clips_of_class in zip(shortened(classes, 21), total):
+    for name, clips_of_class in zip(shortened_labels(classes, 21), total):
         rows.append(f"{name} ({clips_of_class:.0f})")
     texts = np.vectorize(text)(counts)
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours)

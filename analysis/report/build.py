@@ -64,7 +64,7 @@ def build_report(job: ReportJob) -> Report:
     report = Report(job, own, found, cache, features)
     add_sections(report)
     report.next_command = next_command(report)
-    write(report)
+    write_report(report)
     kept = {"runs": place} if job.runs else {}
     own.write({SUMMARY: json.dumps(kept)})
     if not job.for_print:  # a plain report leaves those files as they are
@@ -96,7 +96,7 @@ def next_command(report: Report) -> str:
     )
 
 
-def write(report: Report) -> None:
+def write_report(report: Report) -> None:
     """Write the tables and the page."""
     own, found = report.own, report.found
     files = {}

@@ -53,7 +53,7 @@ TABLES: Registry[Table] = Registry(
     others=[
         "featurestack.analysis.sections",
         "featurestack.answers.section",
-        *(place.partition(":")[0] for place, _ in extras.SECTIONS.values()),
+        *(place.partition(":")[0] for place, _ in extras.SECTION_PLACES.values()),
     ],
 )
 
@@ -385,7 +385,7 @@ class Gain:
         }
 
 
-def ablations(ranking: Ranking) -> list[Gain]:
+def ablation_gains(ranking: Ranking) -> list[Gain]:
     """The pairs of runs that differ only in features, by rank. A difference from the
     best has the test of the comparison; the others are a family of tests.
     """

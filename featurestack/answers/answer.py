@@ -231,7 +231,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     )
     from featurestack.analysis.report.warnings import WARNINGS
     from featurestack.answers import choice
-    from featurestack.checks import report as findings_table
+    from featurestack.checks import findings_text as findings_table
     from featurestack.checks.dataset import findings_in
     from featurestack.pipeline.extract import extract_features
 

@@ -121,7 +121,7 @@ def drawn(fits: Fits, fold: int) -> list[tuple[Part, Positions]]:
 
 
 @dataclass(frozen=True)
-class Scores:
+class SetScores:
     """The scores of feature sets by the fits that choose."""
 
     fits: Fits
@@ -156,12 +156,12 @@ class Scores:
         return score
 
 
-def ranked_features(scores: Scores, names: Sequence[str], outer: Outer) -> list[str]:
+def ranked_features(scores: SetScores, names: Sequence[str], outer: Outer) -> list[str]:
     """The features, the highest score first; ties keep the given order."""
     return sorted(names, key=lambda name: -round(scores.of(name, outer), 12))
 
 
-def candidates(scores: Scores, outer: Outer) -> list[str]:
+def candidate_sets(scores: SetScores, outer: Outer) -> list[str]:
     """The sets to choose from for a fold, with their features in the plan's order."""
     names = scores.fits.plan.channel_names
     stored = {FRAME_WORD.sub("", name).rstrip("@,"): name for name in names}
@@ -172,32 +172,32 @@ def candidates(scores: Scores, outer: Outer) -> list[str]:
     return [*dict.fromkeys(joined)]
 
 
-def choose(scores: Scores, outer: int) -> str:
+def choose_set(scores: SetScores, outer: int) -> str:
     """The choice for a fold: the candidate with the highest score, the first of equal
     ones.
     """
-    sets = candidates(scores, outer)
+    sets = candidate_sets(scores, outer)
     return max(sets, key=lambda features: round(scores.of(features, outer), 12))
 
 
 # ---- ranking and training
 
 
-def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Scores:
+def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> SetScores:
     names = rankable(cache, features)
     given = {"features": "+".join(names), "model": RIDGE}
-    scores = Scores(fits_of(make_plan(part_of(options, RunOptions, **given))))
+    scores = SetScores(fits_of(make_plan(part_of(options, RunOptions, **given))))
     plan, choosing = scores.fits.plan, [*chain(*scores.choosing.values())]
     for name in progress(plan.channel_names, label="ranking", unit="features"):
         scores.fits.answers(name, [part for part, _ in choosing])
     return scores
 
 
-def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
+def choose_sets(scores: SetScores, command: Sequence[str]) -> Choice:
     """The sets for each tested fold and for later use, which have no runs yet."""
     plan = scores.fits.plan
     folds = progress(plan.config.folds, label="choosing", unit="folds")
-    sets = [choose(scores, fold) for fold in folds]
+    sets = [choose_set(scores, fold) for fold in folds]
     rows = set_rows(scores, sets)
     return Choice(
         rows=tuple(rows),
@@ -317,7 +317,7 @@ def write_answer(
     return RunFolder(folder)
 
 
-def set_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
+def set_rows(scores: SetScores, sets: Sequence[str]) -> list[dict[str, Plain]]:
     """A row of SET_COLUMNS for each feature, each candidate of all folds and each set
     of a fold, the highest score first, without unknown numbers.
 
@@ -327,7 +327,7 @@ def set_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
     """
     fits = scores.fits
     parts = [part for part, _ in scores.choosing[None]]
-    names = [*candidates(scores, None), *fits.plan.channel_names, *sets]
+    names = [*candidate_sets(scores, None), *fits.plan.channel_names, *sets]
     names = [*dict.fromkeys(names)]
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -350,7 +350,7 @@ def set_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
     return [{k: v for k, v in rows[name].items() if v == v} for name in names]
 
 
-def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plain]:
+def compared_with_singles(scores: SetScores, sets: Sequence[str]) -> dict[str, Plain]:
     """`together`, `alone` and the DIFFERENCE of `Choice.together`, with a verdict."""
     fits = scores.fits
     plan, names = fits.plan, fits.plan.channel_names
@@ -379,7 +379,7 @@ def chosen_in_folds(fits: Fits, chosen: Sequence[str]) -> Predictions:
     return replace(predictions, variance=TRAINING_VARIANCE)
 
 
-def class_rows(scores: Scores) -> list[dict[str, Plain]]:
+def class_rows(scores: SetScores) -> list[dict[str, Plain]]:
     """Each class with its recall by the best single features; no rows for tags, which
     are not scored by recall.
     """

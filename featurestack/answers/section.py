@@ -20,7 +20,7 @@ from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.embeddings.networks import networks_in
 
 CHARTED = 10  # single features in the chart
-NAMED_FEATURES = 6  # features in a line
+SHOWN_FEATURES = 6  # features in a line
 NO_SET = "no set: none is clearly better than chance"
 UNCLEAR = "no clear difference"
 
@@ -134,10 +134,10 @@ def choices(
     something is better than chance (`judged`).
     """
     counts = Counter(config.sets).most_common()
-    sets = [f"{name} in {count}" for name, count in counts[:NAMED_FEATURES]]
+    sets = [f"{name} in {count}" for name, count in counts[:SHOWN_FEATURES]]
     singles = [
         f"{row.features} {percent(row.estimate)} %"
-        for row in alone.head(NAMED_FEATURES).itertuples()
+        for row in alone.head(SHOWN_FEATURES).itertuples()
     ]
     texts = {
         f"Sets chosen in {counted(len(config.sets), 'fold')}": ", ".join(sets),

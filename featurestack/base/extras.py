@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 EXTRAS_FOLDER = Path(__file__).resolve().parents[1] / "extras"
-NONE: Mapping[str, Any] = MappingProxyType({})
+NO_ENTRIES: Mapping[str, Any] = MappingProxyType({})
 
 
 class Command(NamedTuple):
@@ -45,12 +45,12 @@ class Extra(NamedTuple):
     needs      another extra that it imports
     """
 
-    words: Mapping[str, Command] = NONE
-    functions: Mapping[str, str] = NONE
-    options: Mapping[str, str] = NONE
-    sections: Mapping[str, tuple[str, str]] = NONE
+    words: Mapping[str, Command] = NO_ENTRIES
+    functions: Mapping[str, str] = NO_ENTRIES
+    options: Mapping[str, str] = NO_ENTRIES
+    sections: Mapping[str, tuple[str, str]] = NO_ENTRIES
     figures: str = ""
-    models: Mapping[str, str] = NONE
+    models: Mapping[str, str] = NO_ENTRIES
     needs: str = ""
 
 
@@ -174,8 +174,14 @@ INSTALLED = [extra for name, extra in EXTRAS.items() if installed(name)]
 WORDS = {w: command for extra in INSTALLED for w, command in extra.words.items()}
 FUNCTIONS = {n: place for extra in INSTALLED for n, place in extra.functions.items()}
 OPTIONS = {n: place for extra in INSTALLED for n, place in extra.options.items()}
-SECTIONS = {n: place for extra in INSTALLED for n, place in extra.sections.items()}
-FIGURES = [extra.figures for extra in INSTALLED if extra.figures]
-MODELS = {end: place for extra in INSTALLED for end, place in extra.models.items()}
+SECTION_PLACES = {
+    n: place for extra in INSTALLED for n, place in extra.sections.items()
+}
+FIGURE_MODULES = [extra.figures for extra in INSTALLED if extra.figures]
+MODEL_PLACES = {
+    end: place for extra in INSTALLED for end, place in extra.models.items()
+}
 # options that no command has here
-ABSENT = {n for extra in EXTRAS.values() for n in extra.options} - OPTIONS.keys()
+ABSENT_OPTIONS = {
+    n for extra in EXTRAS.values() for n in extra.options
+} - OPTIONS.keys()

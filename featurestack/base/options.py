@@ -22,7 +22,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from featurestack.base import DATA, NAME
 from featurestack.base.errors import Error, RequestError
-from featurestack.base.extras import ABSENT
+from featurestack.base.extras import ABSENT_OPTIONS
 from featurestack.base.shell import next_line
 from featurestack.base.terminal import WORDING
 
@@ -30,10 +30,10 @@ from featurestack.base.terminal import WORDING
 SURROGATE = re.compile("[\ud800-\udfff]")
 # the bound of a number that has no other: a larger one is a slip and would fail later
 LARGEST = 1e12
-SEED = {"least": 0, "most": 2**32 - 1}
-RATE = {"least": 100, "most": 1_000_000}  # Hz
+SEED_BOUNDS = {"least": 0, "most": 2**32 - 1}
+RATE_BOUNDS = {"least": 100, "most": 1_000_000}  # Hz
 DURATION = {"least": 0.001, "most": 3600}  # s, of a clip
-THREADS = {"least": 1, "most": 1024}
+THREAD_BOUNDS = {"least": 1, "most": 1024}
 # In a message: the value of NAME=value, in quotes or up to a blank or the sentence's
 # punctuation; a whole command, as it is typed.
 VALUE = r"""(?:'[^']*'|"[^"]*"|(?![,;:.)]+(?:\s|$))[^\s'"])*"""
@@ -68,7 +68,7 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     own = {field.name: field for field in dataclasses.fields(options)}
     shared = fields(options.shared) if options.shared else {}
     here = shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
-    return {name: here[name] for name in here if name not in ABSENT}
+    return {name: here[name] for name in here if name not in ABSENT_OPTIONS}
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 Number = TypeVar("Number", int, float)
 
 EXACT_DIGITS = 9  # decimals that are meant; more are the binary form
-NAMED = 3  # names in a list before "and 6 more"
+NAMES_SHOWN = 3  # names in a list before "and 6 more"
 MOST_DIGITS = 15  # longest whole number that somebody means
 DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -75,8 +75,10 @@ def enumerated(names: Sequence[str]) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """`mel, mfcc, cqt and 3 more`; all if only one would be left out."""
-    many = len(names) > NAMED + 1
-    return enumerated([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
+    many = len(names) > NAMES_SHOWN + 1
+    return enumerated(
+        [*names[:NAMES_SHOWN], f"{len(names) - NAMES_SHOWN} more"] if many else names
+    )
 
 
 def spelt_alike(names: Iterable[str]) -> list[list[str]]:

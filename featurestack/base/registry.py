@@ -235,11 +235,11 @@ def load_given(words: Sequence[str]) -> list[str]:
         if not text.strip():
             raise RequestError("LOAD= is empty: give a Python file, or leave it out")
         for file in [text] if Path(text).is_file() else text.split():
-            load(file)
+            load_file(file)
     return others
 
 
-def load(file: str) -> None:
+def load_file(file: str) -> None:
     """Run a Python file as a module of its own; RequestError if it cannot be run."""
     if file in LOADED:
         return

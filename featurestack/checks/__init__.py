@@ -29,7 +29,7 @@ class Finding:
     reasons: Sequence[str] = ()  # the reason of each name, or none
 
 
-def report(findings: Sequence[Finding]) -> str:
+def findings_text(findings: Sequence[Finding]) -> str:
     """The table of findings, then the names and remedy of those that count."""
     if not findings:
         return "nothing was found wrong"

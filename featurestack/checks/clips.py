@@ -67,7 +67,7 @@ FRAME_SAMPLES = 1024  # samples of a spectrum
 # a clip is clipped if at least this share of its samples lies in flat tops
 CLIPPED_SHARE = 0.001
 # share of the Nyquist frequency; silence above comes from a lower rate or a codec
-NARROW = 0.8
+NARROW_BAND = 0.8
 
 
 # positions of a clip's landmarks (landmarks,), in samples, and their codes
@@ -259,11 +259,13 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float
         "trail": (len(y) - last) / sample_rate,
         "clipped": in_flat_tops / max(1, len(y)),  # share of the samples
         "offset": float(np.mean(y, dtype=np.float64)),  # mean, share of full scale
-        "bandwidth": bandwidth(inner, sample_rate),  # Hz; above it is only rounding
+        "bandwidth": clip_bandwidth(
+            inner, sample_rate
+        ),  # Hz; above it is only rounding
     }
 
 
-def bandwidth(y: Samples, sample_rate: int) -> float:
+def clip_bandwidth(y: Samples, sample_rate: int) -> float:
     """The highest frequency (Hz) whose mean level is above EMPTY, 0 without one."""
     y = np.pad(y.astype(float), (0, max(0, FRAME_SAMPLES - len(y))))
     frequencies, power = scipy.signal.welch(
@@ -329,7 +331,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     clipped = table["clipped"] >= CLIPPED_SHARE
     errors = table["damaged"][table["damaged"] != ""]
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
-    low = table["bandwidth"] < NARROW * table["sample_rate"] / 2
+    low = table["bandwidth"] < NARROW_BAND * table["sample_rate"] / 2
     other = another_name(dataset.name)
     shorter = shorter_duration(seconds.to_numpy(), end, other) if len(table) else ""
     listen = "listen to them, and remove empty clips"
@@ -347,7 +349,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     add = "add clips of this class; scores of the fold leave the class out"
     half = f"mostly silent: less than half of {end:.4g} s has sound"
     longer = f"longer than {end:.4g} s: the end is cut"
-    top = f"no energy in the top {100 * (1 - NARROW):.0f} % of the spectrum"
+    top = f"no energy in the top {100 * (1 - NARROW_BAND):.0f} % of the spectrum"
     coded = f"{top}: probably upsampled or compressed"
     proposed = ["DURATION"] if shorter else []
     damaged, reasons = clips[errors.index], errors.tolist()

@@ -13,7 +13,15 @@ from featurestack.base import NAMED
 from featurestack.base.errors import NOT_WRITABLE, RequestError
 from featurestack.base.quantities import spelt_alike
 from featurestack.base.terminal import tell
-from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, clips, report
+from featurestack.checks import (
+    LEAK,
+    NOTE,
+    SEVERITIES,
+    WARNING,
+    Finding,
+    clips,
+    findings_text,
+)
 from featurestack.checks.ridge_findings import artefact_findings, price_findings
 from featurestack.features_cache.clip_table import classes_in, originals
 from featurestack.features_cache.index_file import write_check
@@ -93,7 +101,7 @@ def check_dataset(options: SourceOptions) -> int:
     dataset = load(options)
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
-    print(report(findings))
+    print(findings_text(findings))
     if measured.empty:
         raise RequestError(f"no clip of {dataset.name} can be read: {WHERE}")
     return int(any(finding.severity == LEAK for finding in findings))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from featurestack.base import registry
 from featurestack.base.errors import RequestError, nearest, shortened
-from featurestack.base.extras import ABSENT
+from featurestack.base.extras import ABSENT_OPTIONS
 from featurestack.base.options import DatasetOptions, Options, fields, kind_of, text_of
 from featurestack.base.shell import quoted, unquoted
 
@@ -22,7 +22,7 @@ OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
 # Every command takes these; a command without such an option ignores them.
-PLACES = ("data", "runs", "reports")
+FOLDER_OPTIONS = ("data", "runs", "reports")
 # A dataset remembers these. Every command on a dataset takes them; one that only reads
 # the dataset compares them with what is remembered.
 REMEMBERED = ("audio_dir", "group", "label")
@@ -83,7 +83,7 @@ def parser_of(options: type[Options], program: str, description: str = "") -> Pa
         group = first if name in options.leading else more
         add_option(group, name, known[name], is_list=name in options.lists)
     first.add_argument("--load", default=argparse.SUPPRESS, help=registry.MEANING)
-    taken = {*PLACES, *(REMEMBERED if "dataset" in known else ())}
+    taken = {*FOLDER_OPTIONS, *(REMEMBERED if "dataset" in known else ())}
     for name in taken - {*known}:
         parser.add_argument(
             flag(name), default=argparse.SUPPRESS, help=argparse.SUPPRESS
@@ -136,7 +136,7 @@ def reader(
             )
         try:
             if is_list:
-                return [value_of(word, kind, others) for word in listed(text)]
+                return [value_of(word, kind, others) for word in listed_words(text)]
             if several:
                 return [value_of(word, kind) for word in words_of(text, kind)]
             return value_of(text, kind, others)
@@ -148,11 +148,11 @@ def reader(
     return read
 
 
-def listed(text: str) -> list[str]:
+def listed_words(text: str) -> list[str]:
     """The values in a list separated by spaces. A blank after a comma separates
     nothing, nor does one in the path of an existing file.
 
-    >>> listed("0.001 0.002"), listed("shift, gain"), listed("")
+    >>> listed_words("0.001 0.002"), listed_words("shift, gain"), listed_words("")
     (['0.001', '0.002'], ['shift,gain'], [''])
     """
     if Path(text).exists():
@@ -257,7 +257,7 @@ def options_from(kind: type[T], values: Mapping[str, object]) -> T:
     """The options from Python values, among others; items of a list stay whole, even
     with blanks.
     """
-    for name in ABSENT & values.keys():
+    for name in ABSENT_OPTIONS & values.keys():
         if values[name]:
             raise RequestError(f"{name}= needs an extra that this installation lacks")
     words = []

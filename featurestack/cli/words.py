@@ -18,7 +18,7 @@ from featurestack.base.extras import Command
 from featurestack.base.options import Options, fields
 from featurestack.base.registry import Registry, object_at
 from featurestack.base.shell import program
-from featurestack.cli.parser import PLACES, WIDTH, meaning, parser_of
+from featurestack.cli.parser import FOLDER_OPTIONS, WIDTH, meaning, parser_of
 
 COMMANDS: Registry[Command] = Registry("command")
 COMMANDS |= {
@@ -193,7 +193,7 @@ def all_options() -> str:
     for word in COMMANDS:
         options = options_of(word)
         for name in [n for n in fields(options) if n not in shown]:
-            section = sections[of_every if name in PLACES else word]
+            section = sections[of_every if name in FOLDER_OPTIONS else word]
             section[name] = described(name, options)
         shown |= fields(options).keys()
     return "\n\n".join(

@@ -85,7 +85,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Clips:
+class ComparedClips:
     """What all models share."""
 
     labels: metrics.Labels  # (N, K)
@@ -241,7 +241,9 @@ def is_run(model: Any) -> bool:
     return hasattr(model, "scored") and hasattr(model, "answers")
 
 
-def clips_of_arrays(labels: Any, groups: Any, folds: Any, classes: Any) -> Clips:
+def clips_of_arrays(
+    labels: Any, groups: Any, folds: Any, classes: Any
+) -> ComparedClips:
     """The clips, as the arguments of `fs.compare` describe them."""
     if labels is None:
         raise RequestError("labels= is missing: the true class of each clip")
@@ -278,7 +280,7 @@ def clips_of_arrays(labels: Any, groups: Any, folds: Any, classes: Any) -> Clips
         for remark in remarks_on_groups(groups, numbers):
             warn(remark)
     several = np.ndim(labels) == 2
-    return Clips(true, names, groups, unit, numbers, unknown, index, several)
+    return ComparedClips(true, names, groups, unit, numbers, unknown, index, several)
 
 
 def remarks_on_groups(groups: Any, folds: Any) -> list[str]:
@@ -297,7 +299,7 @@ def remarks_on_groups(groups: Any, folds: Any) -> list[str]:
     return remarks
 
 
-def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
+def clips_of_runs(runs: Mapping[str, TestedRun]) -> ComparedClips:
     """The clips that all runs tested; RequestError if those of two differ."""
     name, run = next(iter(runs.items()))
     table = table_of_run(run)
@@ -310,7 +312,7 @@ def clips_of_runs(runs: Mapping[str, TestedRun]) -> Clips:
                 f"{other} and {name} cannot be compared: they have other {reason}"
             )
     _, targets = run.answers()
-    return Clips(
+    return ComparedClips(
         metrics.indicator(targets, len(run.classes)),
         (*run.classes,),
         table["group"].to_numpy(),
@@ -504,7 +506,7 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
     return rows.loc[index]
 
 
-def repeats_of(model: Any, clips: Clips) -> list[Any]:
+def repeats_of(model: Any, clips: ComparedClips) -> list[Any]:
     """The predictions of one model's repeats: the parts of a list or an array that have
     a row for each clip, or the rows of a data frame for each value of its column
     `repeat`; else the model alone.
@@ -522,7 +524,7 @@ def repeats_of(model: Any, clips: Clips) -> list[Any]:
     return [model]
 
 
-def folds_of(model: Any, clips: Clips) -> metrics.Ints:
+def folds_of(model: Any, clips: ComparedClips) -> metrics.Ints:
     """(N,) the folds that tested a repeat's clips."""
     if not is_run(model):
         return clips.folds
@@ -530,7 +532,7 @@ def folds_of(model: Any, clips: Clips) -> metrics.Ints:
     return np.unique(folds, return_inverse=True)[1].astype(np.intp)
 
 
-def probabilities_of(name: str, model: Any, clips: Clips) -> metrics.Floats:
+def probabilities_of(name: str, model: Any, clips: ComparedClips) -> metrics.Floats:
     """(N, K) probabilities of a model; RequestError for what are none."""
     rows = model
     if is_run(model):
@@ -618,7 +620,7 @@ def table_of(ranking: ModelRanking[Predictions], unit: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
+def sentence_of(ranking: ModelRanking[Predictions], clips: ComparedClips) -> str:
     """`Comparison.sentence`: verdict, score, the nearest rival, protocol."""
     best, *others = ranking.runs
     against = ranking.against_chance
@@ -661,7 +663,7 @@ def sentence_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
     return f"{text}; {protocol_of(ranking, clips)}."
 
 
-def protocol_of(ranking: ModelRanking[Predictions], clips: Clips) -> str:
+def protocol_of(ranking: ModelRanking[Predictions], clips: ComparedClips) -> str:
     """How the models are judged."""
     units = counted(len(np.unique(clips.groups)), clips.unit)
     times = f"{ranking.drawings} drawings of " if ranking.drawings > 1 else ""

@@ -42,7 +42,7 @@ from featurestack.pipeline.features import (
     stored_map,
 )
 from featurestack.pipeline.parameters import Impossible, Milliseconds
-from featurestack.train.pretrained import fetch, local_weights
+from featurestack.train.pretrained import fetch_weights, local_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -211,10 +211,10 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
 
 def weights() -> Path:
     """The file of the weights, which is fetched if there is none."""
-    return local_weights(RESNET) or fetch(RESNET)
+    return local_weights(RESNET) or fetch_weights(RESNET)
 
 
-def facts(**_: Any) -> dict[str, str]:
+def map_facts(**_: Any) -> dict[str, str]:
     """The file of the weights, which the values depend on."""
     return {"file": digest_of(weights())}
 
@@ -254,7 +254,7 @@ OF_MAP: dict[str, Any] = {
     "source_of": source_name,
 }
 FEATURES["imagenet"] = Feature(
-    "imagenet", imagenet, rows=SHAPES, version=3, recorded=facts, **OF_MAP
+    "imagenet", imagenet, rows=SHAPES, version=3, recorded=map_facts, **OF_MAP
 )
 FEATURES["texture"] = Feature(
     "texture", texture, rows=MAP_STATISTICS, version=2, **OF_MAP

@@ -28,7 +28,7 @@ from featurestack.train.pretrained import (
     MEGABYTES,
     MODELS_FOLDER,
     check_hash,
-    fetch,
+    fetch_weights,
     local_weights,
 )
 
@@ -391,7 +391,7 @@ def network(options: "NetworkOptions") -> None:
     elif name not in {*KNOWN, RESNET}:
         raise RequestError(nearest("network", name, [*KNOWN, RESNET]))
     elif name == RESNET:
-        print(local_weights(RESNET) or fetch(RESNET))
+        print(local_weights(RESNET) or fetch_weights(RESNET))
     else:
         print(find_network(name, fetch=True)[0])
 
@@ -401,7 +401,7 @@ def network(options: "NetworkOptions") -> None:
 # The file of a network for TensorFlow Lite may compute it by matrices of 8 bits, which
 # keep 40 to 48 dB of a frame. The reviewed conversion's bands equal these to half a
 # step.
-SAMPLE_RATE = 16_000
+NETWORK_RATE = 16_000
 FRAME, HOP, N_FFT = 400, 160, 512
 BANDS = 64
 LOWEST, HIGHEST = 125.0, 7_500.0  # Hz, where the first band begins and the last ends
@@ -409,7 +409,7 @@ LOG_OFFSET = 0.001
 
 
 def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(windows, frames, BANDS) of windows (windows, samples) at SAMPLE_RATE."""
+    """(windows, frames, BANDS) of windows (windows, samples) at NETWORK_RATE."""
     import scipy.fft
 
     frames = np.lib.stride_tricks.sliding_window_view(windows, FRAME, axis=1)[:, ::HOP]
@@ -422,7 +422,7 @@ def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 @functools.cache
 def bands() -> NDArray[np.float32]:
     """(N_FFT // 2 + 1, BANDS) triangles, evenly spaced on the mel scale of HTK."""
-    frequencies = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)[:, None]
+    frequencies = np.linspace(0, NETWORK_RATE / 2, N_FFT // 2 + 1)[:, None]
     position, lowest, highest = (
         1127 * np.log1p(np.asarray(hertz) / 700)
         for hertz in (frequencies, LOWEST, HIGHEST)

@@ -46,7 +46,7 @@ from featurestack.pipeline.clip_spectra import Clip, ClipLike, clip_of
 from featurestack.pipeline.datasets.load import LONGEST_CLIP, Dataset, load
 from featurestack.pipeline.options import AlterOptions
 
-Function = Callable[..., Samples]
+SoundFunction = Callable[..., Samples]
 
 N_FFT = 2048  # samples of a frame of the phase vocoder; fewer if the clip is shorter
 VOCODER_SAMPLES = 16  # samples that the phase vocoder needs
@@ -173,7 +173,7 @@ def delay(y: Samples, sample_rate: int, seconds: float) -> Samples:
 
 # name -> the function (y, sample_rate, …), and the range of each parameter, from which
 # values are drawn uniformly: integers if the lower end is one, else three decimals
-ALTERATIONS: Registry[tuple[Function, dict[str, tuple[float, float]]]] = Registry(
+ALTERATIONS: Registry[tuple[SoundFunction, dict[str, tuple[float, float]]]] = Registry(
     "alteration",
     {
         "pitch": (pitch, {"semitones": (-2.0, 2.0)}),
@@ -300,7 +300,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         threads = Parallel(os.cpu_count(), backend="threading", return_as="generator")
         bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
         copies = copies[list(bar)]
-        text = csv_text(table_of(dataset, copies))
+        text = csv_text(copies_table(dataset, copies))
         (stage / file).write_text(text, "utf-8")
     return replace(
         options,
@@ -330,7 +330,7 @@ def draw_copies(
     return pd.concat(rounds, ignore_index=True)
 
 
-def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
+def copies_table(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
     """Return what the CSV holds: the clips with absolute paths, then the copies."""
     clips = dataset.table.assign(filename=dataset.table["path"], alteration="")
     table = pd.concat([clips, copies.assign(start=0.0, end=0.0)])

@@ -21,7 +21,7 @@ from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline.extraction_request import libraries
 from featurestack.pipeline.worker import (
     Backend,
-    Batch,
+    ClipTasks,
     ExtractionResult,
     Job,
     WorkerDied,
@@ -39,7 +39,7 @@ class Cluster(Backend):
         self.processes = sum(client.ncores().values())
         self.in_flight = IN_FLIGHT * self.processes
 
-    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+    def call(self, job: Job, batch: ClipTasks) -> ExtractionResult:
         """`job(batch)` on some worker; WorkerDied if the batch killed several
         workers.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PROJECT = "featurestack"  # project's name in Weights & Biases
 
 
-def files_below(folder: Path) -> set[Path]:
+def run_files(folder: Path) -> set[Path]:
     return {file for file in folder.rglob("*") if file.is_file()}
 
 
@@ -39,7 +39,7 @@ class TensorBoard:
 
         self.run, self.fold = run, fold
         self.folder = run.path / "trackers"
-        self.before = files_below(self.folder)
+        self.before = run_files(self.folder)
         # `purge_step` drops what a killed run wrote after its last saved epoch
         self.writer = SummaryWriter(
             str(self.folder / f"fold{fold}"), purge_step=epochs_done + 1
@@ -53,7 +53,7 @@ class TensorBoard:
         """Enter the files that this tracker has made into the run's record."""
         from featurestack.base.own_files import OwnFiles
 
-        made = files_below(self.folder) - self.before
+        made = run_files(self.folder) - self.before
         names = sorted(str(file.relative_to(self.run.path)) for file in made)
         OwnFiles(self.run.path).claim(names, "move it", made.__contains__)
 

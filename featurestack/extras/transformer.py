@@ -62,7 +62,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Sequence[Any], y: object = None) -> Self:
         """Find the rate and the numbers' names; nothing is learned from the clips."""
-        clips, cache = clips_in(X), self._opened()
+        clips, cache = listed_clips(X), self._opened()
         if not clips:
             raise RequestError("Features: expected at least one clip, got none")
         rate = self.sample_rate or common_rate([cache] if cache else clips)
@@ -92,7 +92,7 @@ class Features(TransformerMixin, BaseEstimator):
                     f" {self.versions_.get(name)}, here {here}: fit it again, or load"
                     " it with the code that it had"
                 )
-        clips, cache = clips_in(X), self._opened()
+        clips, cache = listed_clips(X), self._opened()
         if not (self.sample_rate or self.audio_[1]):
             common_rate(clips, self.audio_[0])
         blocks = self._blocks(clips, cache).values() if clips else ()
@@ -158,7 +158,7 @@ class Features(TransformerMixin, BaseEstimator):
         return clip.fitted(rate, seconds)
 
 
-def clips_in(X: Any) -> list[Any]:
+def listed_clips(X: Any) -> list[Any]:
     """The clips of a list; RequestError for one clip, a table or a generator."""
     samples = isinstance(X, np.ndarray) and X.dtype.kind in "iuf" and X.ndim < 2
     no_list = isinstance(X, PATH) or not hasattr(X, "__len__")

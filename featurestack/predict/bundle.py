@@ -41,22 +41,22 @@ from featurestack.ridge import share_of_sure
 from featurestack.train.checkpoint import (
     Checkpoint,
     as_bytes,
-    load,
+    load_checkpoint,
     load_weights,
     not_finite,
     read_safely,
 )
 from featurestack.train.compute import answers_of, place
 from featurestack.train.models import resolve
-from featurestack.train.network_input import InputSpec, Numbers, Statistics
+from featurestack.train.network_input import AnyFloats, InputSpec, Statistics
 
 BUNDLE_FORMAT = 1
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3
 
-Values = list[Numbers]  # stored values (B, rows, frames) of each channel
-Probabilities = NDArray[np.float32]
+Values = list[AnyFloats]  # stored values (B, rows, frames) of each channel
+ClassProbabilities = NDArray[np.float32]
 
 
 Folds = dict[int, Checkpoint]  # fold -> state of the network and of the statistics
@@ -78,7 +78,7 @@ def bundle_of_run(run: RunFolder) -> tuple[RunConfig, Folds]:
                 f"{file} is not there: remove"
                 f" {file.with_name('predictions.csv')} and train this fold again"
             )
-        state = load(file)
+        state = load_checkpoint(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = {e: each for e, each in config.calibration.items() if e == selection}
     # a bundle is handed on: it does not say where its maker's sounds lie
@@ -137,14 +137,14 @@ class FoldModels:
         # share of clips of a class left out of training that get ridge.SURE or more
         self.foreign: float | None = None
 
-    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+    def by_fold(self, values: Values, filled: Floats) -> list[ClassProbabilities]:
         """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
         given by their stored features. `filled` (B,) is the share of the duration that
         each clip fills; it counts if the run was trained without padding.
         """
         raise NotImplementedError
 
-    def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
+    def joined(self, by_fold: Sequence[ClassProbabilities]) -> ClassProbabilities:
         """The mean of all folds' models, scaled by the run's temperature."""
         each = by_fold
         if not self.task.multilabel:
@@ -188,14 +188,14 @@ class RunModel(FoldModels):
         if all(map(len, counts)):
             self.foreign = share_of_sure(sum(counts).numpy())
 
-    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+    def by_fold(self, values: Values, filled: Floats) -> list[ClassProbabilities]:
         return [self.answers(fold, values, filled) for fold in self.fold_numbers]
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
         """(B, D, H, W) the input of a fold's network."""
         return self.input.prepare(values, self.statistics[fold], filled).float()
 
-    def answers(self, fold: int, values: Values, filled: Floats) -> Probabilities:
+    def answers(self, fold: int, values: Values, filled: Floats) -> ClassProbabilities:
         """(N, K) probabilities of a fold's model, BATCH clips at a time."""
         x = self.prepare(fold, values, filled)
         batches = (batch.to(self.compute.device) for batch in x.split(BATCH))

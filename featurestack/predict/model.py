@@ -20,7 +20,7 @@ import torch
 
 from featurestack.base import DATA, registry
 from featurestack.base.errors import RequestError, needed
-from featurestack.base.extras import MODELS
+from featurestack.base.extras import MODEL_PLACES
 from featurestack.base.files import is_file
 from featurestack.base.options import Auto, fields, in_python
 from featurestack.base.quantities import counted
@@ -271,7 +271,7 @@ class Model:
 
     def answers(
         self, clips: Iterable[tuple[Key, Samples]]
-    ) -> Iterator[tuple[Key, bundle.Probabilities, str]]:
+    ) -> Iterator[tuple[Key, bundle.ClassProbabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all folds together, and
         `predicted`: "" if it is rejected or, with tags, has no class.
 
@@ -307,9 +307,9 @@ def networks_of(
     if isinstance(trained, RunFolder):
         return bundle.RunModel(*bundle.bundle_of_run(trained), device), trained
     file = Path(trained)
-    if file.suffix in MODELS:
+    if file.suffix in MODEL_PLACES:
         with needed(file.suffix.removeprefix("."), str(file)):
-            networks = object_at(MODELS[file.suffix])
+            networks = object_at(MODEL_PLACES[file.suffix])
         exported: bundle.FoldModels = networks(file)
         return exported, None
     return bundle.RunModel(*bundle.read_bundle(file), device), None

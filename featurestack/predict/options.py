@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.options import (
-    THREADS,
+    THREAD_BOUNDS,
     Auto,
     DatasetOptions,
     ReportsOptions,
@@ -35,7 +35,7 @@ class ComputingOptions(ChosenRun):
 
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
     threads: int | Auto = option(
-        "auto", "number of CPU threads for the network", **THREADS
+        "auto", "number of CPU threads for the network", **THREAD_BOUNDS
     )
 
     def __post_init__(self) -> None:

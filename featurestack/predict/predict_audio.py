@@ -50,7 +50,7 @@ MUCH_LONGER = 1.01  # times a clip; a longer file is a recording
 NO_ANSWER = "no answer"
 PRINTED_CLASSES = 5  # classes of a file that are printed, the most probable first
 DIGITS_OF_RUN = 4  # of the hash of the run that predicted, in the name of its table
-RECORD = ".answers.json"  # names the files that `predict` wrote
+ANSWERS_RECORD = ".answers.json"  # names the files that `predict` wrote
 ENDINGS = (".csv", ".json")  # possible endings of OUT
 # options that have no effect on a request
 LIMITS = ("threshold", "gate", "reject")
@@ -275,11 +275,11 @@ def score_elsewhere(options: PredictOptions) -> int:
         files = [Path(path) for path in other.table["path"]]
         place = options.reports / other.name / "predictions"
         place = dataset_folders.claim_folder(
-            place, of_files(other.source, files), RECORD
+            place, of_files(other.source, files), ANSWERS_RECORD
         ).folder
         digits = run.config.hash[:DIGITS_OF_RUN]
         file = place / f"{run.dataset}.{run.name}.{digits}.csv"
-    record = own_file(file, RECORD, "OUT=")
+    record = own_file(file, ANSWERS_RECORD, "OUT=")
     require_writable(file.parent)
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
@@ -374,7 +374,7 @@ def report_folder(
         out = options.out.parent if options.out.suffix in ENDINGS else options.out
         require_writable(out)
         try:
-            dataset_folders.claim(OwnFiles(out, RECORD), recordings)
+            dataset_folders.claim(OwnFiles(out, ANSWERS_RECORD), recordings)
         except Taken as other:
             former = Identity.parse(other.identity).place
             raise RequestError(
@@ -387,7 +387,7 @@ def report_folder(
         place = dataset_folders.folder_of(place, config.dataset_identity, NO_DATA)
     place /= dataset_name(str(options.audio))
     require_writable(place)
-    return dataset_folders.claim_folder(place, recordings, RECORD).folder
+    return dataset_folders.claim_folder(place, recordings, ANSWERS_RECORD).folder
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
@@ -407,7 +407,7 @@ def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
     print(text_table(rows, [*places, *predicted, *ranks]))
 
 
-def as_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
+def answers_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
     if ending == ".csv":
         return as_csv(table)
     probabilities = table[classes].to_dict("records")
@@ -466,7 +466,7 @@ def predict_clips(
         tell(ignored)
     record = None
     if options.out and into_file:
-        record = own_file(options.out, RECORD, "OUT=")
+        record = own_file(options.out, ANSWERS_RECORD, "OUT=")
         require_writable(options.out.parent)
     elif options.out and not (detecting or options.next):
         raise RequestError(
@@ -480,7 +480,7 @@ def predict_clips(
     else:
         table = predict_each(model, named, longer)
     if record and options.out:
-        text = as_text(table, model.classes, options.out.suffix)
+        text = answers_text(table, model.classes, options.out.suffix)
         record.write({options.out.name: text})
     if options.next and len(table):
         object_at(OPTIONS["next"])(options, model, table, folder)

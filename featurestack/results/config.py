@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from featurestack.base.errors import shortened
-from featurestack.base.options import DURATION, RATE
+from featurestack.base.options import DURATION, RATE_BOUNDS
 from featurestack.base.quantities import counted, listed
 from featurestack.features_cache import row_statistics
 from featurestack.features_cache.clip_table import refuse_class_names
@@ -70,7 +70,9 @@ class StoredChannel:
         first, last = self.row_range
         require_between("row_range", last, 0, MOST_ROWS)
         require_between("row_range", first, 0, last)
-        require_between("frames", self.frames, 1, RATE["most"] * DURATION["most"])
+        require_between(
+            "frames", self.frames, 1, RATE_BOUNDS["most"] * DURATION["most"]
+        )
 
     @cached_property
     def channel(self) -> Channel:
@@ -219,7 +221,7 @@ class RunConfig:
         if not self.dataset:
             raise ValueError("dataset is empty")
         dataset_name("", self.dataset)  # refuses what is no folder's name
-        require_between("sample_rate", self.sample_rate, 0, RATE["most"])
+        require_between("sample_rate", self.sample_rate, 0, RATE_BOUNDS["most"])
         require_between("duration", self.duration, 0, DURATION["most"])
         if self.clip_seconds is not None:
             require_between("clip_seconds", self.clip_seconds, 0, self.duration)

@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
-from featurestack.base.extras import SECTIONS
+from featurestack.base.extras import SECTION_PLACES
 from featurestack.base.files import Lock, replace_file, require_readable
 from featurestack.base.json_content import (
     HASH_DIGITS,
@@ -58,7 +58,9 @@ FOREIGN_FILE = "foreign.csv"  # of ridge
 OF_FOLD = (".lock", "history.csv", FOREIGN_FILE, "predictions.csv", "last.pt")
 VALIDATED = (*OF_FOLD, "best.pt")  # if validation clips choose an epoch
 # files that a run's folder may have too
-OF_EXTRAS = [files[2:] for _, files in SECTIONS.values() if files.startswith("*/")]
+OF_EXTRAS = [
+    files[2:] for _, files in SECTION_PLACES.values() if files.startswith("*/")
+]
 OTHERS = ("choice.json", *OF_EXTRAS)
 OTHER_RUN = "move it, or give another RUNS= or TAG="
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from featurestack.base import DATA
 from featurestack.base.errors import RequestError, closest, nearest
-from featurestack.base.extras import MODELS
+from featurestack.base.extras import MODEL_PLACES
 from featurestack.base.files import is_file
 from featurestack.base.shell import quoted, unquoted
 from featurestack.base.terminal import tell_once
@@ -136,7 +136,7 @@ def select_one(
     data: Path | str = DATA,
 ) -> run_folder.RunFolder:
     """The run that `name` names as in `select`; RequestError if it names several."""
-    if Path(name).suffix in (".pt", *MODELS):
+    if Path(name).suffix in (".pt", *MODEL_PLACES):
         if is_file(name):
             reason = "this command is for a run, and not for a file made of one"
         else:

@@ -15,7 +15,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.options import VALIDATION_SHARE
 from featurestack.features_cache.clip_table import by_label, originals
 
-Ids = NDArray[np.object_]
+ClipIds = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Split:
     originals only; `left_out` originals whose group is tested or validated.
     """
 
-    train: Ids
-    test: Ids
-    val: Ids
-    statistics: Ids
-    left_out: Ids
+    train: ClipIds
+    test: ClipIds
+    val: ClipIds
+    statistics: ClipIds
+    left_out: ClipIds
 
 
 def fold_split(
@@ -78,7 +78,7 @@ def fold_split(
     )
 
 
-def _ids(clips: pd.DataFrame) -> Ids:
+def _ids(clips: pd.DataFrame) -> ClipIds:
     return clips["clip_id"].to_numpy(dtype=object)
 
 

@@ -13,8 +13,8 @@ import functools
 from typing import Any, Literal
 
 from featurestack.base.options import (
-    SEED,
-    THREADS,
+    SEED_BOUNDS,
+    THREAD_BOUNDS,
     VALIDATION_SHARE,
     Auto,
     Options,
@@ -31,7 +31,7 @@ of_networks = functools.partial(option, needs="steps")
 # defaults for a network that begins from scratch, or from weights
 FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
 FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
-RATE = 0.002  # highest learning rate
+HIGHEST_RATE = 0.002  # highest learning rate
 DECAY = 0.05  # weight decay
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
@@ -72,7 +72,7 @@ class Training(Options):
         0,
         "seed of weights, order and augmentation, and of the folds unless they are"
         " given; another seed is another run of the same configuration",
-        **SEED,
+        **SEED_BOUNDS,
         label="s",
     )
 
@@ -123,7 +123,7 @@ class Training(Options):
 
     lr: float | Auto = of_networks(
         "auto",
-        f"highest learning rate of AdamW; auto is {RATE:g}",
+        f"highest learning rate of AdamW; auto is {HIGHEST_RATE:g}",
         least=1e-12,
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
@@ -172,7 +172,7 @@ class Training(Options):
     threads: int | Auto = of_networks(
         "auto",
         "number of CPU threads for the network; auto is every core for images",
-        **THREADS,
+        **THREAD_BOUNDS,
     )
 
     @property
@@ -186,4 +186,4 @@ class Training(Options):
 
     @property
     def resolved_lr(self) -> float:
-        return RATE if self.lr == "auto" else self.lr
+        return HIGHEST_RATE if self.lr == "auto" else self.lr

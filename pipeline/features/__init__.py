@@ -109,7 +109,10 @@ class Feature:
                 if annotation is keyword.empty:  # q=0.5
                     annotation = type(keyword.default)
                 kind, within = typing.get_args(annotation) or (annotation, None)
-                if keyword.default is keyword.empty or kind not in parameters.KINDS:
+                if (
+                    keyword.default is keyword.empty
+                    or kind not in parameters.VALUE_WORDS
+                ):
                     raise RequestError(
                         f"{self.name}: its keyword {name} needs a default that is a"
                         " number, a word, or true or false"

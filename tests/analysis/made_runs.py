@@ -179,5 +179,5 @@ def draw_nothing(name, file, data):
 def no_figures():
     """Figures are one small file, so that a page takes no time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "content_of", draw_nothing)
+        patch.setattr(figures, "figure_content", draw_nothing)
         yield

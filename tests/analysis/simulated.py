@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from featurestack.analysis.report.runs import Run, rankings
-from featurestack.analysis.report.tables import ablations
+from featurestack.analysis.report.tables import ablation_gains
 from featurestack.comparison.scores import suited
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS
@@ -133,7 +133,7 @@ def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
 def claims(runs):
     """The claims of a report on the runs, and whether it finds what is true."""
     ranking = rankings(runs)[0]
-    gains = ablations(ranking)
+    gains = ablation_gains(ranking)
     clear = [own.p < ranking.level for own in ranking.differences]
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
     more, less = "mel+mfcc-default", "mel-default"

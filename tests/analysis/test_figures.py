@@ -17,7 +17,7 @@ from featurestack.analysis.figures import (
     TEXT_WIDTH,
     drawing,
     in_lines,
-    shortened,
+    shortened_labels,
     write_figure,
 )
 from featurestack.analysis.figures.drawn import without_shared
@@ -195,7 +195,7 @@ def test_what_all_features_share_is_said_once_and_left_out_of_labels():
 
 def test_no_two_labels_have_the_same_text_and_none_loses_what_was_added():
     long = [f"mel+mfcc+{own}+chroma+contrast+modulation" for own in ("rms", "zcr")]
-    assert len({*shortened(long)}) == 2
+    assert len({*shortened_labels(long)}) == 2
     name = "chroma added to mel+mfcc+contrast+modulation+gammatone (texturenet)"
     lines = in_lines(name, 26).split("\n")
     assert max(map(len, lines)) <= 26

@@ -16,8 +16,8 @@ from featurestack.analysis.report.runs import load_runs
 from featurestack.answers import SET_COLUMNS, AnswerOptions, choice
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
-    Scores,
-    choose,
+    SetScores,
+    choose_set,
     fits_that_choose,
     rankable,
     write_answer,
@@ -70,7 +70,7 @@ def scores_of(folder, place, names):
         features="+".join(names),
         model="ridge",
     )
-    return Scores(fits_of(make_plan(options)))
+    return SetScores(fits_of(make_plan(options)))
 
 
 def test_vectors_are_the_map_of_the_cache_in_the_order_of_its_clips(tmp_path):
@@ -118,7 +118,7 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
     brought(tmp_path / "plain", noise(3, 3), folds=3)
     brought(tmp_path / "told", told, folds=3)
     plain, other = (
-        choose(scores_of(tmp_path / at, tmp_path / at, names), 1)
+        choose_set(scores_of(tmp_path / at, tmp_path / at, names), 1)
         for at in ("plain", "told")
     )
     assert plain == other
@@ -439,10 +439,10 @@ def test_the_recommended_set_is_trained_on_every_fold(noise_answer):
     ("own", "expected"), [(0.9, "embedding@model=yamnet+imagenet@of=mel"), (1.0, "mel")]
 )
 def test_of_equal_candidates_the_networks_together_are_taken(own, expected):
-    class Made(Scores):
+    class Made(SetScores):
         def of(self, features, outer):
             return own if features == "mel" else 0.9
 
     names = ["mel", "embedding@model=yamnet", "imagenet@of=mel"]
     plan = SimpleNamespace(channel_names=names)
-    assert choose(Made(SimpleNamespace(plan=plan)), 1) == expected
+    assert choose_set(Made(SimpleNamespace(plan=plan)), 1) == expected

@@ -18,7 +18,7 @@ import pytest
 from featurestack.base.errors import most_alike
 from featurestack.base.options import (
     LARGEST,
-    SEED,
+    SEED_BOUNDS,
     Auto,
     DatasetOptions,
     kind_of,
@@ -46,7 +46,7 @@ class Some(DatasetOptions):
     val: Literal["none", "next"] = option("none", "validation")
     wait: bool = option(False, "wait")
     rate: float = option(0.5, "a number")
-    seed: int = option(0, "within bounds", **SEED)
+    seed: int = option(0, "within bounds", **SEED_BOUNDS)
     epochs: int | Auto = option("auto", "at least one, or by the case", least=1)
     run: str = option("last", "which run")
     frame: int | None = option(None, "at least one, or not given", least=1)

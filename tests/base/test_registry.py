@@ -128,7 +128,7 @@ def test_the_digest_of_code_without_a_file():
         exec(f"class F:\n def f(self): return lambda: {value}", defined)
         digests.append(eval("digest(F)", defined | {"digest": registry.code_digest}))
     assert digests[0] == digests[1] != digests[2]
-    assert registry.code_digest(registry.load) == ""
+    assert registry.code_digest(registry.load_file) == ""
 
 
 MINE = """

@@ -21,7 +21,7 @@ from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.predict.predict_audio import predict_audio, predict_files
 from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.checkpoint import load
+from featurestack.train.checkpoint import load_checkpoint
 from tests.cases import cases
 from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
@@ -180,7 +180,7 @@ def test_a_run_without_a_finished_fold_predicts_nothing(sounds_run, tmp_path):
 def test_a_bundle_has_the_epoch_that_counts(options):
     run = run_with(options, val="group")
     config, folds = bundle_of_run(run)
-    best = load(run.fold(1) / "best.pt")["network"]
+    best = load_checkpoint(run.fold(1) / "best.pt")["network"]
     torch.testing.assert_close(folds[1]["network"], best)
     assert config.calibration == {"best": run.config.calibration["best"]}
 

@@ -13,7 +13,7 @@ from tests.refusal import refused
 
 def saved(file):
     """The loaded content as bytes."""
-    torch.save(checkpoint.load(file), buffer := io.BytesIO())
+    torch.save(checkpoint.load_checkpoint(file), buffer := io.BytesIO())
     return buffer.getvalue()
 
 
@@ -76,4 +76,4 @@ def test_what_is_no_sound_checkpoint_of_the_fold_is_refused(tmp_path, reason):
         else:
             checkpoint.save(file, content)
         with refused(reason):
-            checkpoint.load(file)
+            checkpoint.load_checkpoint(file)

@@ -14,7 +14,7 @@ from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import hashed_content, make_plan
 from featurestack.train.pretrained import (
     PUBLISHED,
-    fetch,
+    fetch_weights,
     fetched,
     fill,
     set_norms,
@@ -111,7 +111,7 @@ def test_a_published_file_is_checked(imagenet, name, reason, tmp_path, monkeypat
     with serving(handler) as address:
         publish(monkeypatch, f"{address}/{name}.pth")
         with refused(reason):
-            fetch("resnet18")
+            fetch_weights("resnet18")
     assert not [*tmp_path.rglob("*.pth"), *tmp_path.rglob("*.part")]
 
 

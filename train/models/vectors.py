@@ -42,7 +42,7 @@ DROPOUT = 0.5
 MODULATION_FLOOR = 0.05
 SPECTRUM_ROWS = 64  # a channel with fewer rows gets no patterns along frequency
 # windows along frequency: rows divided by a window's length -> cosines in a window
-WINDOWS = {4: 6, 2: 8}
+COSINE_WINDOWS = {4: 6, 2: 8}
 
 # A wider feature of a set has no more weight than one of so many numbers (stft, the
 # widest made by hand), since a vector of 8,192 numbers would drown out one of 1,024.
@@ -342,7 +342,7 @@ class TextureStatistics(nn.Module):
 def patterns(rows: int) -> NDArray[np.float32]:
     """(patterns, rows): cosines in windows of a quarter and of half the rows."""
     every = []
-    for parts, cosines in WINDOWS.items():
+    for parts, cosines in COSINE_WINDOWS.items():
         length = rows // parts
         taper = np.hanning(length + 2)[1:-1]
         places = (np.arange(length) + 0.5) / length

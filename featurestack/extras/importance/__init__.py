@@ -1,6 +1,6 @@
 """`make importance` and `make curve`: their options."""
 
-from featurestack.base.options import SEED, option
+from featurestack.base.options import SEED_BOUNDS, option
 from featurestack.train.options import FitOptions
 
 
@@ -22,4 +22,4 @@ class CurveOptions(FitOptions):
     example = 'DATASET=birds.csv FEATURES="mel mel+embedding@model=yamnet"'
 
     features: str = option("mel", "feature sets separated by spaces")
-    seed: int = option(0, "seed that draws the parts of the recordings", **SEED)
+    seed: int = option(0, "seed that draws the parts of the recordings", **SEED_BOUNDS)

@@ -66,7 +66,7 @@ class ExportedModel(bundle.FoldModels):
 
     def by_fold(
         self, values: bundle.Values, filled: Floats
-    ) -> list[bundle.Probabilities]:
+    ) -> list[bundle.ClassProbabilities]:
         """(B, K) of each fold's model.
 
         Clips without padding have lengths of their own and are given one by one.
@@ -97,7 +97,7 @@ def open_session(content: bytes) -> onnxruntime.InferenceSession:
 
 def run_session(
     session: onnxruntime.InferenceSession, values: bundle.Values
-) -> bundle.Probabilities:
+) -> bundle.ClassProbabilities:
     """(B, F, K) for clips of one length."""
     fed = {}
     for given, channel in zip(session.get_inputs(), values, strict=True):
@@ -109,7 +109,7 @@ def run_session(
 OPSET = 18
 LENGTH_SHARES = (0.3, 1.0)  # shares of a clip's duration that compared clips fill
 # number of the exported fold, one clip's stored features, that fold's probabilities
-Example = tuple[int, bundle.Values, bundle.Probabilities]
+Example = tuple[int, bundle.Values, bundle.ClassProbabilities]
 EXPORT_RECORD = ".export.json"
 
 

@@ -36,7 +36,7 @@ from featurestack.features_cache import identity
 from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.features_cache.datasets import beside_hint
 from featurestack.pipeline.datasets.readers import files_below
-from featurestack.predict.predict_audio import RECORD as PREDICTED
+from featurestack.predict.predict_audio import ANSWERS_RECORD as PREDICTED
 
 EVENT_COLUMNS = ("file", "start", "end", "label")
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -63,7 +63,8 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 # columns of a table's rows: '' or NaN for what a row lacks, inf for a time that is no
 # number; `times` has both as they are in the table
 ROWS = (*EVENT_COLUMNS, "times")
-DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
+# decimals of a second that sums and products of a table's numbers keep
+TIME_DECIMALS = 9
 OTHER_TABLES = "tables about other recordings of these names, left out"
 UNCORRECTED = (
     "tables that predict wrote, left out (if one is right as it is, save it under"
@@ -154,7 +155,7 @@ def read_events(
         if not recording and len(paths) == len(recordings) == 1:
             (recording,) = recordings
         try:
-            rows = read_rows(path, options)
+            rows = read_annotations(path, options)
         except UnknownTable:
             if recording or len(paths) == 1:
                 raise
@@ -266,7 +267,7 @@ def events_in(
     )
     start = rows["start"].mask(point, (rows["start"] - POINT / 2).clip(lower=0))
     end = rows["end"].mask(point, rows["end"] + POINT / 2)
-    start, end = start.round(DIGITS), end.round(DIGITS)
+    start, end = start.round(TIME_DECIMALS), end.round(TIME_DECIMALS)
     possible = (start >= 0) & (start <= end) & ~(start >= seconds) & (end < np.inf)
     if not possible.all():
         row = rows[~possible].iloc[0]
@@ -328,7 +329,7 @@ def table_format(
     return register
 
 
-def read_rows(path: Path, options: LabelOptions) -> pd.DataFrame:
+def read_annotations(path: Path, options: LabelOptions) -> pd.DataFrame:
     """ROWS of a table in any known format, indexed by line."""
     text = read_text(path)
     if not text.strip():
@@ -399,7 +400,9 @@ def table_rows(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
     rows["times"] = [*map(times_of, rows["start"], rows["end"])]
     for role in ("start", "end", "file offset"):
         _, unit = plain_name(column[role])
-        rows[role] = [round(seconds_of(cell) * unit, DIGITS) for cell in rows[role]]
+        rows[role] = [
+            round(seconds_of(cell) * unit, TIME_DECIMALS) for cell in rows[role]
+        ]
     rows["file"] = [  # Raven's Begin Path may be only a folder
         file if file.endswith(name) else str(PurePosixPath(file, name))
         for file, name in zip(rows["file"], rows["begin file"])
@@ -407,7 +410,7 @@ def table_rows(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
     rows["end"] = rows["end"].fillna(rows["start"])
     moved = (rows["file offset"] - rows["start"]).fillna(0.0)
     for role in ("start", "end"):
-        rows[role] = (rows[role] + moved).round(DIGITS)
+        rows[role] = (rows[role] + moved).round(TIME_DECIMALS)
     return rows[[*ROWS]]
 
 

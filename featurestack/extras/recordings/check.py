@@ -56,7 +56,7 @@ JUDGEMENTS = {"yes": 1.0, "no": 0.0, "unsure": 0.0, "": np.nan}
 # ---- drawing
 
 
-def draw(
+def draw_sample(
     scores: Floats, predicted: NDArray[np.bool_], checks: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
     """The places of `checks` scores in the order in which they are checked; for each,
@@ -104,7 +104,7 @@ def sound_and_card(
     return sound.getvalue(), row._asdict() | about
 
 
-def write_check(
+def write_check_page(
     every: pd.DataFrame,
     unit: str,
     files: Mapping[str, Path],
@@ -121,7 +121,7 @@ def write_check(
     if every.empty:
         raise RequestError(f"CHECK=: no {unit} is above half of a threshold")
     scores, predicted = every["score"].to_numpy(float), every["predicted"].to_numpy()
-    drawn, above, numbers = draw(
+    drawn, above, numbers = draw_sample(
         scores, predicted, options.check, np.random.default_rng(0)
     )
     table = every.iloc[drawn].assign(above=above, detections=numbers).round(4)

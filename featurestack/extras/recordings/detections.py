@@ -24,7 +24,7 @@ from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell, text_table
 from featurestack.extras.recordings import DETECTED
-from featurestack.extras.recordings.check import write_check
+from featurestack.extras.recordings.check import write_check_page
 from featurestack.predict.options import PredictOptions, class_thresholds
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def write_detections(
     if options.check:
         unit = "detection" if merged else "window"
         seconds = windows.groupby("file")["end"].max().to_dict()
-        write_check(every, unit, files, seconds, model, options, folder)
+        write_check_page(every, unit, files, seconds, model, options, folder)
 
 
 def candidates(

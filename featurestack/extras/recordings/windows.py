@@ -37,7 +37,7 @@ TOUCH = 0.01  # seconds between events that no window tells apart
 APART = 0.95  # share of the other neighbours that counting needs apart
 FITTING_SHARE = 0.9  # share of the events that fit into a window
 LENGTH_RANGE = 0.25, 5.0  # seconds, the range of the default length
-DIGITS = 6  # decimals of seconds: finer than a sample
+DECIMALS = 6  # decimals of seconds: finer than a sample
 SECOND_ROUNDING = 1e-9  # seconds
 BLOCKS = 5  # groups of a single recording
 
@@ -126,10 +126,14 @@ def cut_windows(
     parts = []
     for file, lasts in seconds.items():
         last = max(0.0, lasts - length)
-        steps = math.ceil(round(last / hop, DIGITS))
+        steps = math.ceil(round(last / hop, DECIMALS))
         starts = np.append(hop * np.arange(steps), math.floor(last * 1e6) / 1e6)
         ends = np.minimum(starts + length, lasts)
-        rows = {"file": file, "start": starts.round(DIGITS), "end": ends.round(DIGITS)}
+        rows = {
+            "file": file,
+            "start": starts.round(DECIMALS),
+            "end": ends.round(DECIMALS),
+        }
         parts.append(pd.DataFrame(rows))
     return pd.concat(parts, ignore_index=True)
 
@@ -231,7 +235,7 @@ def make_windows(options: WindowsOptions) -> int:
     windows["group"], of_groups = grouped(windows, seconds, options.group)
     windows = windows[~doubtful & (windows["group"] != "")]
     notes += remark_on_counts(events, length, hop)
-    write(windows, recordings, path)
+    write_windows(windows, recordings, path)
     count = windows["label"].str.split(SEPARATOR).explode().value_counts()
     lasts = (events["end"] - events["start"]).groupby(events["label"])
     rows = [
@@ -257,7 +261,9 @@ def csv_path(options: WindowsOptions) -> Path:
     return options.data / name / f"{name}.csv"
 
 
-def write(windows: pd.DataFrame, recordings: Mapping[str, Path], path: Path) -> None:
+def write_windows(
+    windows: pd.DataFrame, recordings: Mapping[str, Path], path: Path
+) -> None:
     """Write the dataset's CSV. An existing one is replaced only if this command wrote
     it and no feature was extracted from it.
     """

@@ -57,7 +57,7 @@ COPIES = {"kind": "duplicates_across_folds", "severity": "leak", "names": []}
 def stubs(request, monkeypatch):
     if "report_page" in request.fixturenames:
         request.getfixturevalue("report_page")
-    monkeypatch.setattr(figures, "content_of", draw_nothing)
+    monkeypatch.setattr(figures, "figure_content", draw_nothing)
 
 
 def within(folder, spelled=str):

@@ -12,7 +12,11 @@ from sklearn.metrics import classification_report
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report import tables
 from featurestack.analysis.report.runs import rankings
-from featurestack.analysis.report.tables import ablations, classes_shown, common_mistake
+from featurestack.analysis.report.tables import (
+    ablation_gains,
+    classes_shown,
+    common_mistake,
+)
 from featurestack.comparison.scores import every_score
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -84,7 +88,7 @@ def test_a_small_p_has_a_bound():
 
 
 def gains_of(runs):
-    return ablations(rankings(runs)[0])
+    return ablation_gains(rankings(runs)[0])
 
 
 def test_a_planted_gain_is_found_and_a_loss_is_negative(made_runs):
@@ -103,7 +107,7 @@ def test_a_difference_from_the_best_has_one_verdict(made_runs):
     """In the table of comparisons and in that of ablations."""
     (ranking,) = rankings(made_runs(*of_sets(mel_mfcc=0.66, mel=0.6, mfcc=0.5)))
     compared = [(-own.value, -own.high, -own.low, own.p) for own in ranking.differences]
-    gains = [gain.difference for gain in ablations(ranking)]
+    gains = [gain.difference for gain in ablation_gains(ranking)]
     assert [(own.value, own.low, own.high, own.p) for own in gains] == compared
 
 

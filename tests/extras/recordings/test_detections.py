@@ -14,7 +14,7 @@ import pytest
 from featurestack.extras.recordings import LabelOptions, WindowsOptions
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.check import (
-    draw,
+    draw_sample,
     precision,
     precisions,
     promised,
@@ -292,8 +292,8 @@ def test_a_larger_check_begins_with_the_same_rows_of_all_ranges():
     rng = np.random.default_rng(3)
     scores = rng.random(500)
     predicted = scores > 0.5
-    few, *_ = draw(scores, predicted, 40, np.random.default_rng(0))
-    many, above, numbers = draw(scores, predicted, 80, np.random.default_rng(0))
+    few, *_ = draw_sample(scores, predicted, 40, np.random.default_rng(0))
+    many, above, numbers = draw_sample(scores, predicted, 80, np.random.default_rng(0))
     assert many[:40].tolist() == few.tolist() and len({*many}) == 80
     assert (scores[many] > above).all()
     assert 0.6 < predicted[many].mean() < 0.8
