@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
 from featurestack.analysis.report import tables
-from featurestack.analysis.report.runs import Run, same_clips
+from featurestack.analysis.report.runs import Configuration, same_clips
 from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
@@ -292,7 +292,7 @@ TOP = 3
 MATRIX_CLASSES = 100
 
 
-def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
+def clip_difficulty(runs: Sequence[Configuration]) -> pd.DataFrame:
     """The tested clips by id, hardest first, with means over the runs: group; wrong,
     the share of wrong seeds; doubt, 1 minus the probability of the true class.
     """
@@ -313,13 +313,13 @@ def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def browser_data(
-    runs: Sequence[Run],
+    runs: Sequence[Configuration],
     clips: pd.DataFrame,
     features: Sequence[str],
     players: Mapping[str, str],
 ) -> dict[str, Any]:
     """The object above without `group`; `clip_audio` makes the `players`."""
-    tested: list[Run] = []  # the first run of each test set
+    tested: list[Configuration] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     views = []
@@ -372,10 +372,10 @@ def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
     # Ties go to the class that is first in run.json, as in the prediction itself.
     first = largest_first(probabilities)[:, :TOP]
     shown_place = np.argsort(order)
-    lacking = ((0, 0), (0, TOP - first.shape[1]))
-    places = np.pad(shown_place[first], lacking, constant_values=-1)
+    padding = ((0, 0), (0, TOP - first.shape[1]))
+    places = np.pad(shown_place[first], padding, constant_values=-1)
     highest = np.take_along_axis(probabilities, first, axis=1)
-    shares = np.pad(highest, lacking)
+    shares = np.pad(highest, padding)
     of_target = np.take_along_axis(probabilities, target[:, None], axis=1)
     shares = np.hstack([shares, of_target])
     percentages = np.rint(np.round(100 * shares, EXACT_DIGITS))

@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.report.runs import Problem, Ranking, Run, rankings, setting
+from featurestack.analysis.report.runs import (
+    Configuration,
+    ConfigurationRanking,
+    Problem,
+    rankings,
+    setting,
+)
 from featurestack.analysis.report.tables import (
     Gain,
     ablation_gains,
@@ -59,7 +65,7 @@ declare(
 class Ranked:
     """A configuration among the others."""
 
-    run: Run
+    run: Configuration
     label: str  # unique in its ranking
     score: Estimate  # the score that it is ranked by
     sd: float  # sample standard deviation of the folds' own scores, NaN for one fold
@@ -105,9 +111,9 @@ class Findings:
     # problems met while reading, then runs outside the main ranking
     problems: Sequence[Problem]
     warnings: Mapping[str, str]  # code in WARNINGS -> sentence
-    main: Ranking | None
+    main: ConfigurationRanking | None
     ranked: Sequence[Ranked]  # the main ranking in its order
-    trained: Sequence[Run]  # its trained runs, and those of an answer in it
+    trained: Sequence[Configuration]  # its trained runs, and those of an answer in it
     others: Sequence[Ranked]  # configurations outside the main ranking
     tables: Mapping[str, pd.DataFrame]  # a single run's tables may be empty
     groups: str  # the dataset's word for a group, '' for a source recording
@@ -127,7 +133,7 @@ class Findings:
         return [*self.ranked, *self.others]
 
     @property
-    def runs(self) -> Sequence[Run]:
+    def runs(self) -> Sequence[Configuration]:
         return [own.run for own in self.every]
 
     @property
@@ -200,7 +206,7 @@ class Findings:
 
 
 def findings(
-    runs: Sequence[Run],
+    runs: Sequence[Configuration],
     problems: Sequence[Problem] = (),
     *,
     cache: Cache | None = None,
@@ -225,7 +231,7 @@ def findings(
         led = sorted(sets[0].runs, key=lambda run: not run.members)
         main = replace(sets[0], runs=tuple(led))
     ranked: list[Ranked] = []
-    trained: list[Run] = []
+    trained: list[Configuration] = []
     gains: list[Gain] = []
     tables: dict[str, pd.DataFrame] = {}
     if main:
@@ -248,7 +254,9 @@ def findings(
     )
 
 
-def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
+def trained_in(
+    main: ConfigurationRanking, runs: Sequence[Configuration]
+) -> list[Configuration]:
     """The trained runs of a ranking, and then those of the answers in it."""
     members = {name for run in main.runs for name in run.members}
     behind = [run for run in runs if run.name in members and run not in main.runs]
@@ -265,7 +273,7 @@ def why_apart(own: Ranked, best: Ranked) -> Problem:
 
 
 def tables_of(
-    main: Ranking,
+    main: ConfigurationRanking,
     every: Sequence[Ranked],
     gains: Sequence[Gain],
 ) -> dict[str, pd.DataFrame]:
@@ -285,7 +293,7 @@ def tables_of(
     return tables
 
 
-def ranked_in(ranking: Ranking) -> list[Ranked]:
+def ranked_in(ranking: ConfigurationRanking) -> list[Ranked]:
     """The runs of a ranking in its order, with differences only in the main ranking."""
     none = Estimate(np.nan)
     differences = [none] * len(ranking.runs)

@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
-from featurestack.analysis.report.runs import Ranking, Run, setting
+from featurestack.analysis.report.runs import (
+    Configuration,
+    ConfigurationRanking,
+    setting,
+)
 from featurestack.base.quantities import (
     counted,
     is_or_are,
@@ -58,7 +62,7 @@ CHANCE = {
 }
 
 
-def ranking_of(f: Findings) -> Ranking:
+def main_ranking(f: Findings) -> ConfigurationRanking:
     """The main ranking of a report that has one."""
     assert f.main is not None, "runs that are compared have a ranking"
     return f.main
@@ -66,7 +70,7 @@ def ranking_of(f: Findings) -> Ranking:
 
 def folds(f: Findings) -> str:
     """`5 folds`, `2 of 5 folds`, `3 drawings of 5 folds`."""
-    main = ranking_of(f)
+    main = main_ranking(f)
     tested, protocol = len(main.folds), len(main.best.config.folds)
     of = f"{main.drawings} drawings of " if main.drawings > 1 else ""
     of += f"{tested} of " if tested < protocol else ""
@@ -130,9 +134,9 @@ def headline(f: Findings, *, advised: bool = True) -> str:
     return f"{text}. {classified(f)}."
 
 
-def configuration(f: Findings, run: Run) -> str:
+def configuration(f: Findings, run: Configuration) -> str:
     """`mel with linear`: a run of the main ranking."""
-    main = ranking_of(f)
+    main = main_ranking(f)
     if run.trained:
         return f"{run.features} with {setting(run, main.runs, {'tag'})}"
     return main.labels[run.name]
@@ -140,7 +144,7 @@ def configuration(f: Findings, run: Run) -> str:
 
 def classified(f: Findings) -> str:
     """`Cross-validation classified 96.2 % of 80 clips correctly`."""
-    run, main = f.best.run, ranking_of(f)
+    run, main = f.best.run, main_ranking(f)
     score, clips = percent(f.best.score.value), counted(len(run.clip_ids), "clip")
     of_accuracy = f.score == ACCURACY.title
     tested, protocol = len(main.folds), len(run.config.folds)
@@ -193,7 +197,7 @@ def lead_of(f: Findings) -> tuple[str, str]:
 
     An answer's is over chance: the runs that it contains are not compared with it.
     """
-    main = ranking_of(f)
+    main = main_ranking(f)
     few = few_groups(len(main.shares), f.group)
     if len(f.ranked) > 1 and not f.is_answer:
         own = f.ranked[1]
@@ -210,7 +214,7 @@ def lead_of(f: Findings) -> tuple[str, str]:
     return f"Lead over chance, {percent(against.chance)} %", f"{lead}, {verdict}"
 
 
-def perfect_scores(run: Run) -> Floats:
+def perfect_scores(run: Configuration) -> Floats:
     """(K,) each class's score if the order of the clips is perfect."""
     if not run.metric.multilabel:
         return np.ones(len(run.classes))
@@ -223,14 +227,14 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
     """`Lowest recall`, and the classes that have it; no classes if all are perfect. If
     some cannot reach 1, those that are furthest below what they can reach.
     """
-    main, best = ranking_of(f), f.best.run
+    main, best = main_ranking(f), f.best.run
     heading = main.metric.class_heading
     report = f.tables[f"{best.name}.classes"][:-1].query("support > 0")
     scores = report.set_index("class")[main.metric.class_score]
     order = pd.Series(perfect_scores(best), best.classes)
     most = order.reindex(scores.index, fill_value=1.0)
-    lacking = (scores - most)[scores < most * PERFECT]
-    hardest = lacking.nsmallest(HARDEST, keep="all")
+    lower = (scores - most)[scores < most * PERFECT]
+    hardest = lower.nsmallest(HARDEST, keep="all")
     # a class whose name begins with a digit gets quotes
     named = [
         f"{f'“{name}”' if name[:1].isdigit() else name} {percent(scores[name])} %"
@@ -263,7 +267,7 @@ def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
 
 def chance(f: Findings) -> str:
     """The score of a prediction that knows nothing."""
-    main = ranking_of(f)
+    main = main_ranking(f)
     text = f"Chance, {percent(main.chance)} %, is {CHANCE[main.metric.name]}."
     if main.untested:
         return text
@@ -286,7 +290,7 @@ def chance(f: Findings) -> str:
 
 def numbers(f: Findings) -> str:
     """The meaning of the score, of what follows ±, and of intervals."""
-    main = ranking_of(f)
+    main = main_ranking(f)
     metric = main.metric
     texts = [f"{metric.heading} is {SCORE[metric.name]}."]
     if metric.multilabel:
@@ -337,7 +341,7 @@ def method(f: Findings) -> str:
 
 def tested(f: Findings) -> str:
     """The comparison of configurations, and when a difference is clear."""
-    if len(f.ranked) < 2 or ranking_of(f).untested:
+    if len(f.ranked) < 2 or main_ranking(f).untested:
         return ""
     text = "Each configuration is compared with the best by a sign-flip test"
     if f.main and f.main.metric.multilabel:

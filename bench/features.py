@@ -25,7 +25,7 @@ from bench.options import FeaturesBenchOptions
 from bench.record import bench
 from featurestack.base.options import part_of
 from featurestack.base.terminal import progress
-from featurestack.features_cache.feature_names import Channel
+from featurestack.features_cache.feature_names import FeatureName
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import load
@@ -63,7 +63,7 @@ def read_by_librosa(path: str) -> np.ndarray:
 def ours(y: np.ndarray, names: Names) -> Maps:
     """Features of one clip, which share intermediate results."""
     clip = Clip(y, RATE)
-    return [resolve_feature(Channel(name)).compute(clip) for name in names]
+    return [resolve_feature(FeatureName(name)).compute(clip) for name in names]
 
 
 def plain(y: np.ndarray, names: Names) -> Maps:

@@ -55,7 +55,7 @@ def correct(fits: Fits, features: str, count: int, draw: int) -> "pd.Series[floa
             rng = np.random.default_rng([draw, fold])
             mixed = pd.Series(rng.permutation(train))
             train = mixed.groupby(labels[mixed]).head(count).to_numpy()
-        answers = fits.answer(features, Part(train, test))
+        answers = fits.fitted(features, Part(train, test))
         parts.append(pd.Series(answers.argmax(axis=1) == labels[test], test))
     return pd.concat(parts).astype(float)
 

@@ -75,7 +75,7 @@ def accuracies(
     scores = {}
     for number in range(0, TIMES * STEP + 1, STEP):
         both = np.concatenate([test, rest])
-        answers = fits.answer(features, Part(labelled, both))
+        answers = fits.fitted(features, Part(labelled, both))
         right = answers[: len(test)].argmax(axis=1) == fits.plan.targets[test]
         scores[number] = 100 * float(right.mean())
         order: Ints = np.arange(len(rest))
@@ -98,7 +98,7 @@ def changed_in_list(fits: Fits, features: str, draw: int) -> float:
     noisy = replace(fits, plan=replace(plan, table=table))
     probabilities: Floats = np.zeros((len(targets), len(names)))
     for part in noisy.parts:
-        probabilities[part.tested] = softmax(noisy.answer(features, part), axis=1)
+        probabilities[part.tested] = softmax(noisy.fitted(features, part), axis=1)
     first = contradictions(probabilities, targets)[:SUSPECTS]
     return 100 * float(np.isin(first, changed).mean())
 

@@ -30,7 +30,7 @@ from bench.worlds import World, models_of, of_drawings
 from bench.worlds import draw as draw_world
 from featurestack import ridge
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report.runs import Run, load_runs
+from featurestack.analysis.report.runs import Configuration, load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
@@ -117,7 +117,7 @@ def interval_holds(
 
 def simulated_recalls(
     sizes: Sequence[int], recalls: Sequence[float], rng: np.random.Generator
-) -> Run:
+) -> Configuration:
     """A run whose answers are right for the given share of each class's clips, each a
     recording of its own; wrong answers are drawn among the other classes.
 

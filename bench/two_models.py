@@ -112,7 +112,7 @@ def procedure_row(
             answers.append(trained(networks[network], fits, outer))
         else:
             chosen.append(best)
-            answers.append(fits.answers(best, [outer])[0])
+            answers.append(fits.logits(best, [outer])[0])
     print(chosen)
     predictions = fits.predictions(np.concatenate(answers), tested_by(fits.parts))
     return {

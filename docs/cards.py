@@ -19,7 +19,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.options import DatasetOptions, part_of
 from featurestack.base.terminal import progress, tell
 from featurestack.cli.commands import main
-from featurestack.features_cache.feature_names import Channel
+from featurestack.features_cache.feature_names import FeatureName
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import load
@@ -77,7 +77,7 @@ def text_of_document() -> str:
     rows, cards = [], []
     for name in FEATURES.complete():
         texts = card(name)
-        height, _ = resolve_feature(Channel(name)).shape(*TYPICAL)
+        height, _ = resolve_feature(FeatureName(name)).shape(*TYPICAL)
         rows.append(f"| [`{name}`](#{name}) | {height} | {texts['What it is']} |")
         cards.append(
             "\n".join(
@@ -133,27 +133,27 @@ def measure(options: DatasetOptions) -> None:
     """
     before = pd.read_csv(MEASURED)
     dataset = load(part_of(options, SourceOptions))
-    lacking = []
+    to_measure = []
     for name in unmeasured():
         try:
-            resolve_feature(Channel(name), dataset.sample_rate).shape(
+            resolve_feature(FeatureName(name), dataset.sample_rate).shape(
                 dataset.sample_rate, round(dataset.duration * dataset.sample_rate)
             )
-            lacking.append(name)
+            to_measure.append(name)
         except Impossible as reason:
             tell(f"not measured: {reason}")
     samples = round(dataset.duration * dataset.sample_rate)
-    statistics: dict[str, list[np.ndarray]] = {name: [] for name in lacking}
+    statistics: dict[str, list[np.ndarray]] = {name: [] for name in to_measure}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
         clip = Clip.decoded(
             audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate
         )
         for name, rows in statistics.items():
-            values = resolve_feature(Channel(name)).compute(clip)
+            values = resolve_feature(FeatureName(name)).compute(clip)
             rows.append(np.concatenate([values.mean(axis=1), values.std(axis=1)]))
     labels, folds = dataset.table.label.to_numpy(str), dataset.table.fold.to_numpy()
     table = []
-    for name in progress(lacking, label="classifiers", unit="features"):
+    for name in progress(to_measure, label="classifiers", unit="features"):
         pairs = pair_accuracies(np.array(statistics[name]), labels, folds)
         pairs = pairs.sort_values(["accuracy", "first", "second"], ascending=False)
         ends = pairs.head(SHOWN_PAIRS), pairs.tail(SHOWN_PAIRS)[::-1]

@@ -3,7 +3,7 @@
     cache = cache_of("esc50", Path("data"))
     cache.clips                                    the clip table, one row a clip
     cache.read("mel", ["1-100032-A-0"])            (1, 128, 431)
-    cache.read(parse_channel("mfcc:1-19"), rows)   rows of cache.clips instead of ids
+    cache.read(parse_feature_name("mfcc:1-19"), rows)   by the rows of cache.clips
     cache["mel"].row_axis                          Hz of each row
 
 Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are
@@ -53,16 +53,16 @@ from featurestack.features_cache.datasets import (
 )
 from featurestack.features_cache.feature_names import (
     FRAMING,
-    Channel,
+    FeatureName,
     features_here,
-    parse_channel,
+    parse_feature_name,
     parse_list,
     refuse_unknown,
 )
 from featurestack.features_cache.hdf5 import (
     Attributes,
+    CachedFeature,
     ClipStatus,
-    StoredFeature,
     as_stored,
     clip_keys,
     read_header,
@@ -112,14 +112,14 @@ def refusing(clips: Any, count: int, more: str = "") -> Iterator[None]:
         ) from None
 
 
-def in_words(audio: "StoredFeature | IndexSettings") -> str:
+def in_words(audio: "CachedFeature | IndexSettings") -> str:
     """The length and rate of the audio behind features, in words."""
     seconds = audio.samples / max(audio.sample_rate, 1)
     return f"{seconds:.7g} s at {audio.sample_rate} Hz"
 
 
 @dataclass(frozen=True)
-class FeatureMaps(StoredFeature):
+class FeatureMaps(CachedFeature):
     """A feature's maps, `cache["mel"]`, or some of its rows, `cache["mfcc:1-19"]`; they
     stay readable if the file is replaced.
     """
@@ -168,7 +168,7 @@ class FeatureMaps(StoredFeature):
             if not status.done.all():
                 if status.damaged.any():
                     index_file.forget_verified(self.path.parent)
-                conditions = [status.missing, status.outdated, status.damaged]
+                conditions = [status.absent, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
                 ids = self.names[doubtful[~status.done]]
@@ -367,14 +367,14 @@ class Cache(IndexSettings):
     def __iter__(self) -> Iterator[str]:
         return iter(self.features)
 
-    def __contains__(self, channel: Channel | str) -> bool:
-        return self._find(parse_channel(str(channel))) is not None
+    def __contains__(self, channel: FeatureName | str) -> bool:
+        return self._find(parse_feature_name(str(channel))) is not None
 
-    def __getitem__(self, channel: Channel | str) -> FeatureMaps:
+    def __getitem__(self, channel: FeatureName | str) -> FeatureMaps:
         """The feature behind a name or channel; RequestError if it cannot be read, or
         if this program computes it otherwise than it was stored.
         """
-        parsed = parse_channel(str(channel))
+        parsed = parse_feature_name(str(channel))
         name = parsed.stored
         if name not in self._open:
             stored = self._find(parsed)
@@ -414,12 +414,12 @@ class Cache(IndexSettings):
             feature = replace(feature, kept=kept, row_axis=feature.row_axis[kept])
         return feature
 
-    def _find(self, channel: Channel) -> str | None:
+    def _find(self, channel: FeatureName) -> str | None:
         """The stored name of a channel's file, or its only variant of other frames."""
         if channel.stored in self.features:
             return channel.stored
         parameters = dict(channel.parameters).items()
-        for other in map(parse_channel, self.features):
+        for other in map(parse_feature_name, self.features):
             if other.name != channel.name:
                 continue
             if dict(other.parameters).items() <= parameters:
@@ -430,16 +430,16 @@ class Cache(IndexSettings):
         variants = self._of_other_frames(channel)
         return variants[0] if len(variants) == 1 else None
 
-    def _of_other_frames(self, channel: Channel) -> list[str]:
+    def _of_other_frames(self, channel: FeatureName) -> list[str]:
         """The stored names of the channel's variants of other frames."""
         variants = []
-        for other in map(parse_channel, self.features):
+        for other in map(parse_feature_name, self.features):
             unframed = [pair for pair in other.parameters if pair[0] not in FRAMING]
             if (other.name, tuple(unframed)) == (channel.name, channel.parameters):
                 variants.append(other.stored)
         return variants
 
-    def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
+    def read(self, channel: FeatureName | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.
 
         channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a Channel
@@ -449,7 +449,7 @@ class Cache(IndexSettings):
         """
         return self[channel].read(self.positions(ids))
 
-    def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
+    def readable(self, channels: Sequence[FeatureName | str]) -> NDArray[np.bool_]:
         """(N,) whether a clip is done in all of these; reading shows damage."""
         return np.all([self[channel].done() for channel in channels], axis=0)
 
@@ -458,7 +458,7 @@ class Cache(IndexSettings):
         """The dataset's folds.csv; folds that the dataset itself has are not in it."""
         return self.folder.parent / "folds.csv"
 
-    def megabytes(self, channels: Iterable[Channel | str]) -> float:
+    def megabytes(self, channels: Iterable[FeatureName | str]) -> float:
         """The size of these features of all clips."""
         names = {self[channel].stored for channel in channels}
         clip_bytes = sum(self[name].clip_bytes for name in names)
@@ -483,25 +483,25 @@ class Cache(IndexSettings):
     def _rows_by_id(self) -> pd.Index:
         return pd.Index(self.sources["clip_id"])
 
-    def refuse_missing(self, channels: Sequence[Channel]) -> None:
-        lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]
-        if not lacking:
+    def refuse_missing(self, channels: Sequence[FeatureName]) -> None:
+        absent = [each.stored for each in dict.fromkeys(channels) if each not in self]
+        if not absent:
             return
-        for name in lacking:
-            if variants := self._of_other_frames(parse_channel(name)):
+        for name in absent:
+            if variants := self._of_other_frames(parse_feature_name(name)):
                 raise RequestError(
                     f"the cache {self.folder} has {' and '.join(variants)}: give the"
                     f" name of one, such as {variants[-1]}"
                 )
-        names = " ".join(lacking)
+        names = " ".join(absent)
         hint = ""
         if self.audio_source[0]:
             refuse_unknown(names, self.features)
-        elif meant := closest(lacking[0], self.features, ALIKE):
+        elif meant := closest(absent[0], self.features, ALIKE):
             hint = f" (did you mean {meant}?)"
         raise RequestError(
             f"the cache {self.folder} lacks {names}{hint}, it has"
-            f" {most_alike(lacking[0], self.features)}: {self.remedy(names)}"
+            f" {most_alike(absent[0], self.features)}: {self.remedy(names)}"
         )
 
     def named(self, features: str) -> list[str]:

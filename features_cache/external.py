@@ -63,11 +63,11 @@ def create_cache(
         "samples": round(sample_rate * duration),
     }
     clips = clip_table.complete(table)
-    lacking = clips["clip_id"][clips["label"] == ""]
+    absent = clips["clip_id"][clips["label"] == ""]
     several = clips["label"].str.contains(clip_table.SEPARATOR, regex=False).any()
-    if len(lacking) and not (several or clip_table.has_windows(clips)):
+    if len(absent) and not (several or clip_table.has_windows(clips)):
         raise RequestError(
-            f"{lacking.iloc[0]} has no label, like {len(lacking):,} of"
+            f"{absent.iloc[0]} has no label, like {len(absent):,} of"
             f" {counted(len(clips), 'row')}: write one, or remove the rows"
         )
     refresh(folder, clip_table.with_sources(clips, None), settings)
@@ -98,7 +98,7 @@ def write_feature(
               planes as one feature each, which FEATURES=a+b+c joins
     clip_ids  (B,) ids of the cache's clips; training leaves out the others
     dtype     float16 or float32, the type of the stored values
-    about     fields of StoredFeature: `units`, `row_axis` (rows,), `frame_axis`
+    about     fields of CachedFeature: `units`, `row_axis` (rows,), `frame_axis`
               (frames,), their units, and `parameters`, part of every fingerprint
 
     RequestError for a bad or existing name, another shape, unknown or repeated ids,
@@ -111,7 +111,7 @@ def write_feature(
     cache = Cache(folder)
     clips = cache.sources
     if (
-        feature_names.parse_channel(name) != feature_names.Channel(name)
+        feature_names.parse_feature_name(name) != feature_names.FeatureName(name)
         or name in feature_names.NO_FEATURE_NAMES
     ):
         raise RequestError(
@@ -137,7 +137,7 @@ def write_feature(
     parameters = dict(about.pop("parameters", {}))
     # so that runs on other values of the same name are other runs
     parameters[VALUES_HASH] = values_hash(array, ids)
-    feature = hdf5.StoredFeature(
+    feature = hdf5.CachedFeature(
         path=cache.folder / f"{name}.h5",
         stored=name,
         feature=name,
@@ -153,7 +153,7 @@ def write_feature(
 
 
 def _stored(
-    feature: hdf5.StoredFeature,
+    feature: hdf5.CachedFeature,
     keys: NDArray[np.uint64],
     maps: Iterable[tuple[str, int, NDArray]],
 ) -> Iterator[tuple[int, NDArray, int]]:

@@ -36,7 +36,7 @@ FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}
 
 
 @dataclass(frozen=True)
-class Channel:
+class FeatureName:
     """One channel of a feature set: a feature, parameters, a range of rows."""
 
     name: str
@@ -69,7 +69,7 @@ class Channel:
 
 
 @lru_cache(maxsize=1024)
-def parse_channel(text: str) -> Channel:
+def parse_feature_name(text: str) -> FeatureName:
     """`mel@n_mels=64:0-31` as a Channel; RequestError if it is malformed."""
     match = CHANNEL.fullmatch(text)
     if match is None:
@@ -94,17 +94,17 @@ def parse_channel(text: str) -> Channel:
                 f" {JOINED}"
             )
         parameters[pair[1]] = _value(pair[2])
-    return Channel(match["name"], tuple(sorted(parameters.items())), rows)
+    return FeatureName(match["name"], tuple(sorted(parameters.items())), rows)
 
 
-def parse_set(text: str) -> tuple[Channel, ...]:
+def parse_set(text: str) -> tuple[FeatureName, ...]:
     """`mel+mfcc:1-19` as its channels, in order; a name may come twice."""
-    return tuple(parse_channel(part) for part in text.strip().split("+"))
+    return tuple(parse_feature_name(part) for part in text.strip().split("+"))
 
 
-def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
+def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[FeatureName, ...]]:
     """The feature sets of a list, each once; `all` and `small` stand for `singles`."""
-    small = [name for name in singles if parse_channel(name).name not in LARGE]
+    small = [name for name in singles if parse_feature_name(name).name not in LARGE]
     words = {"all": singles, "small": small}
     sets = [
         parse_set(name) for word in unquoted(text) for name in words.get(word, [word])

@@ -228,7 +228,7 @@ def lock(folder: Path, name: str) -> Lock:
     `<feature>`    shared by writers of its clips, exclusive for replacing its file
     `preparing`    held by the one run that examines the cache and creates files
     `index`        held while index.h5 and the CSV files are replaced
-    `runs`         held for the moment in which a run is admitted, see claims.py
+    `runs`         held for the moment in which a run is admitted, see reservations.py
     """
     return Lock(folder / LOCKS / f"{name}.lock")
 
@@ -305,7 +305,7 @@ class ClipStatus:
     done: NDArray[np.bool_]
 
     @property
-    def missing(self) -> NDArray[np.bool_]:
+    def absent(self) -> NDArray[np.bool_]:
         """The clip has no row, or its state word is 0."""
         return self.states == 0
 
@@ -315,7 +315,7 @@ def now() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredFeature:
+class CachedFeature:
     """A feature's file: its attributes and axes, of which `key` goes into every
     fingerprint, and where its values and state words are.
     """
@@ -429,12 +429,12 @@ class StoredFeature:
         return mapped.view(np.ndarray)  # indexing np.memmap is slower
 
 
-# fields of StoredFeature that are not attributes of its file
+# fields of CachedFeature that are not attributes of its file
 NOT_ATTRIBUTES = ("path", *AXES, "clips", "values_offset", "state_offset")
-ATTRIBUTES = [f.name for f in fields(StoredFeature) if f.name not in NOT_ATTRIBUTES]
+ATTRIBUTES = [f.name for f in fields(CachedFeature) if f.name not in NOT_ATTRIBUTES]
 
 
-def read_header(path: Path, stored: str = "") -> StoredFeature:
+def read_header(path: Path, stored: str = "") -> CachedFeature:
     """The header of a feature's file; FileNotFoundError or DamagedFile without one."""
     stored = stored or path.stem
     with opened(path) as file:
@@ -458,7 +458,7 @@ def read_header(path: Path, stored: str = "") -> StoredFeature:
                 f"{path.name} was compressed or chunked, but values are read at fixed"
                 " offsets"
             )
-        header = StoredFeature(
+        header = CachedFeature(
             **described,
             path=path,
             clips=len(file["clip_id"]),
@@ -474,7 +474,7 @@ def read_header(path: Path, stored: str = "") -> StoredFeature:
     return header
 
 
-def write_structure(path: Path, feature: StoredFeature, clip_ids: NDArray) -> None:
+def write_structure(path: Path, feature: CachedFeature, clip_ids: NDArray) -> None:
     """Make the file without its clips: no byte of `values` or `state` is written."""
     with created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {name: getattr(feature, name) for name in ATTRIBUTES}

@@ -50,14 +50,14 @@ def feature_names(folder: Path) -> list[str]:
     ]
 
 
-def claim_of_dataset(
+def register_for_dataset(
     record: OwnFiles,
     names: Iterable[str],
     ours: Identity,
     cache: Path,
     is_ours: Callable[[Path], bool] = lambda file: False,
 ) -> None:
-    """Claim file names in a folder of this dataset, which has its cache in `cache`;
+    """Register file names in a folder of this dataset, which has its cache in `cache`;
     RequestError if a file of the user has one, or if the folder belongs to another
     dataset by its record and by the cache's index.
     """
@@ -70,15 +70,15 @@ def claim_of_dataset(
         return True
 
     try:
-        record.claim(names, REMEDY, is_ours, identity=str(ours), is_other=is_other)
+        record.register(names, REMEDY, is_ours, identity=str(ours), is_other=is_other)
     except Taken as other:
         source, name = Identity.parse(other.identity).place, cache.parent.name
         raise other_source(record.folder, source, ours.place, name) from None
 
 
-def claim_names(folder: Path, *names: str, ours: Identity | None = None) -> None:
-    """Claim these file names in a cache; RequestError if a file of the user has one, or
-    if the cache is not `ours`. Files copied from another cache are ours, as their
+def register_names(folder: Path, *names: str, ours: Identity | None = None) -> None:
+    """Register these file names in a cache; RequestError if a file of the user has one,
+    or if the cache is not `ours`. Files copied from another cache are ours, as their
     content shows.
     """
 
@@ -92,9 +92,9 @@ def claim_names(folder: Path, *names: str, ours: Identity | None = None) -> None
 
     remedy = REMEDY
     if ours:
-        claim_of_dataset(OwnFiles(folder), names, ours, folder, is_ours)
+        register_for_dataset(OwnFiles(folder), names, ours, folder, is_ours)
     else:
-        OwnFiles(folder).claim(names, remedy, is_ours)
+        OwnFiles(folder).register(names, remedy, is_ours)
     for name in names:
         file = folder / name
         if file.suffix == ".h5" and hdf5.is_ours(file) is False:
@@ -137,7 +137,7 @@ def refresh(
         table, current = updated(folder, clips, settings, part)
         if current:
             return
-        claim_names(folder, INDEX)
+        register_names(folder, INDEX)
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS_GROUP)
@@ -214,7 +214,7 @@ def is_verified(path: Path) -> bool:
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
     """Note size and time of these features' files, whose clips are all intact."""
-    claim_names(folder, VERIFIED)
+    register_names(folder, VERIFIED)
     with lock(folder, "index"):
         verified = read_rows(folder / VERIFIED)
         rows = []
@@ -299,7 +299,7 @@ def write_check(
     digests = {"clips": _labels_digest(clips), "audio": _audio_digest(clips)}
     content = {"format_version": CHECK_FORMAT, **digests, "findings": findings}
     keep_newer(folder / CHECKED, CHECK_FORMAT)
-    claim_names(folder, CHECKED)
+    register_names(folder, CHECKED)
     replace_file(folder / CHECKED, f"{json.dumps(content, indent=1)}\n")
 
 

@@ -65,7 +65,7 @@ def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
     """
     columns = ["group", "fold"]
     try:
-        in_file = read_table(folds, missing=()).set_index("clip_id")[columns]
+        in_file = read_table(folds, na_texts=()).set_index("clip_id")[columns]
     except (OSError, KeyError, RequestError):
         return False
     in_cache = clips.set_index("clip_id")[columns].astype(str)

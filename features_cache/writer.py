@@ -2,7 +2,8 @@
 
 The order of writing, and why a kill between any two steps is harmless:
 
-1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
+1. An extraction is admitted: its reservation lies in `locks/` before it touches
+   anything (reservations.py).
 2. Under the feature's exclusive lock the run drafts a file under another name, reserves
    its disk space, copies the clips that are still up to date, synchronises and renames
    it. A kill before the rename leaves a draft that the next run overwrites.
@@ -11,13 +12,14 @@ The order of writing, and why a kill between any two steps is harmless:
 4. Workers write each clip at its own place: 0 as state word, the values, the final
    state word (hdf5.py). After a kill in between the clip counts as not done.
 5. failures.csv is replaced, under the lock of index.h5.
-6. At the end all files are synchronised and the claim is removed (claims.py).
+6. At the end all files are synchronised and the reservation is removed
+   (reservations.py).
 
 After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
-    with cache_writer(extraction, describe) as (lacking, files, claim):    # 1 to 3
-        write_batch(files, claim, batch)    # 4, in workers
-        note_results(extraction, lacking, failures)    # 5
+    with cache_writer(extraction, describe) as (work, files, reservation):    # 1 to 3
+        write_batch(files, reservation, batch)    # 4, in workers
+        note_results(extraction, work, failures)    # 5
 """
 
 import functools
@@ -39,10 +41,15 @@ from featurestack.base.files import Lock, is_held, named_errors, remove_drafts, 
 from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import tell
 from featurestack.features_cache import hdf5, index_file
-from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
 from featurestack.features_cache.clip_table import rows_of
 from featurestack.features_cache.datasets import INDEX
 from featurestack.features_cache.identity import Identity, of_cache
+from featurestack.features_cache.reservations import (
+    ExtractionIsGone,
+    Reservation,
+    reservations,
+    reserved,
+)
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word
@@ -57,7 +64,7 @@ class Extraction:
     read_only: bool  # whether the cache is used as it is
     clips: pd.DataFrame  # N rows, columns of the index
     settings: Mapping[str, str | int]  # attributes of the index
-    stored: tuple[hdf5.StoredFeature, ...]  # F, as their files should be
+    stored: tuple[hdf5.CachedFeature, ...]  # F, as their files should be
     part: slice  # rows of this run, whose audio files were looked at
     # stored name of a feature whose file holds values of other parameters -> their name
     former: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +99,7 @@ class Extraction:
 
 
 @dataclass(frozen=True)
-class Missing:
+class ToCompute:
     """The feature maps of N clips and F features that the cache lacks."""
 
     todo: NDArray[np.bool_]  # (N, F), False outside the part
@@ -105,7 +112,7 @@ class Missing:
         return np.flatnonzero(self.todo.any(axis=1))
 
 
-def missing(extraction: Extraction) -> Missing:
+def to_compute(extraction: Extraction) -> ToCompute:
     """Compare every feature of an extraction with its file."""
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
@@ -118,11 +125,11 @@ def missing(extraction: Extraction) -> Missing:
         for feature, (_, fits, _) in zip(extraction.stored, compared)
         if not fits
     }
-    return Missing(todo, sizes, [note for *_, notes in compared for note in notes])
+    return ToCompute(todo, sizes, [note for *_, notes in compared for note in notes])
 
 
 def _compare_file(
-    extraction: Extraction, feature: hdf5.StoredFeature
+    extraction: Extraction, feature: hdf5.CachedFeature
 ) -> tuple[NDArray[np.bool_], bool, list[str]]:
     """(N,) whether the file of `feature` holds each clip; whether the file has exactly
     these clips, in this order; notes. CRCs of the part are compared unless the file is
@@ -161,8 +168,8 @@ def _compare_file(
 
 
 def _open_file(
-    extraction: Extraction, feature: hdf5.StoredFeature
-) -> tuple[hdf5.StoredFeature, NDArray[np.intp]]:
+    extraction: Extraction, feature: hdf5.CachedFeature
+) -> tuple[hdf5.CachedFeature, NDArray[np.intp]]:
     """The feature's file, and (N,) the row of each clip in it, -1 for none;
     FileNotFoundError, DamagedFile, or OutdatedFeature if it was made in another way.
     """
@@ -174,40 +181,41 @@ def _open_file(
     return file, rows_of(extraction.ids, file.clip_ids)
 
 
-def nothing_missing(extraction: Extraction) -> Missing | None:
-    """An empty Missing if the run has no work and so needs no lock, else None."""
+def nothing_to_compute(extraction: Extraction) -> ToCompute | None:
+    """An empty ToCompute if the extraction has no work and needs no lock, else None."""
     if not extraction.read_only:
         _, current = index_file.updated(
             extraction.folder, extraction.clips, extraction.settings, extraction.part
         )
-        if not current or claims(extraction.folder):
+        if not current or reservations(extraction.folder):
             return None
-    lacking = missing(extraction)
-    if len(lacking.clips) or lacking.sizes:
+    work = to_compute(extraction)
+    if len(work.clips) or work.sizes:
         return None
     if extraction.is_whole and not all(map(index_file.is_verified, extraction.files)):
         with suppress(PermissionError, RequestError):
             index_file.note_verified(extraction.folder, extraction.names)
-    return lacking
+    return work
 
 
 def write_batch(
-    files: Sequence[hdf5.StoredFeature],
-    claim: Claim,
+    files: Sequence[hdf5.CachedFeature],
+    reservation: Reservation,
     batch: Iterable[tuple[int, Clips]],
 ) -> None:
-    """Write a worker's clips as they are computed; RunIsGone if their run has ended.
+    """Write a worker's clips as they are computed; ExtractionIsGone if their run has
+    ended.
 
     batch  (row in the files, its (place of the feature in `files`, values, state))
     """
     with ExitStack() as opened:
         try:
-            run = Lock(claim.marker, create=False)
+            run = Lock(reservation.marker, create=False)
             opened.callback(run.release)
-            writing = Lock(claim.writing, create=False)
+            writing = Lock(reservation.writing, create=False)
             opened.callback(writing.release)
         except FileNotFoundError:  # also on a machine that does not see the cache
-            raise RunIsGone from None
+            raise ExtractionIsGone from None
         descriptors = []
         for file in files:
             descriptors.append(os.open(file.path, os.O_RDWR))
@@ -215,9 +223,9 @@ def write_batch(
         for row, clips in batch:
             writing.take(shared=True, wait=True)
             # granted only if the run is gone
-            gone = run.take(shared=True) or not claim.marker.exists()
-            if claim.locked and gone:
-                raise RunIsGone
+            gone = run.take(shared=True) or not reservation.marker.exists()
+            if reservation.locked and gone:
+                raise ExtractionIsGone
             for feature, values, state in clips:
                 files[feature].write_clip(descriptors[feature], row, values, state)
             writing.drop()
@@ -225,25 +233,26 @@ def write_batch(
 
 @contextmanager
 def cache_writer(
-    extraction: Extraction, describe: Callable[[Missing], None]
-) -> Iterator[tuple[Missing, list[hdf5.StoredFeature], Claim]]:
+    extraction: Extraction, describe: Callable[[ToCompute], None]
+) -> Iterator[tuple[ToCompute, list[hdf5.CachedFeature], Reservation]]:
     """Admit a run to a cache, once no other run writes the same clips or files, and
     make the files that the cache lacks; RequestError if the disk has no space.
     `describe` is called before anything is made.
 
-    Yields what is missing, the files (F,) under shared locks, and the run's claim.
+    Yields what is to be computed, the files (F,) under shared locks, and the
+    extraction's reservation.
     """
     names = INDEX, *index_file.HEADERS, *(file.name for file in extraction.files)
     ours = None if extraction.read_only else extraction.identity
-    index_file.claim_names(extraction.folder, *names, ours=ours)
+    index_file.register_names(extraction.folder, *names, ours=ours)
     rows = extraction.part.start, extraction.part.stop
     with (
-        claimed(extraction.folder, extraction.names, rows) as claim,
+        reserved(extraction.folder, extraction.names, rows) as reservation,
         ExitStack() as locks,
     ):
-        with _missing_under_lock(extraction) as lacking:
-            needed = sum(lacking.sizes.values())
-            needed += sum(lacking.sizes.get(name, 0) for name in extraction.former)
+        with _to_compute_under_lock(extraction) as work:
+            needed = sum(work.sizes.values())
+            needed += sum(work.sizes.get(name, 0) for name in extraction.former)
             free = shutil.disk_usage(extraction.folder).free
             if needed and needed + RESERVE > free:
                 raise RequestError(
@@ -252,12 +261,10 @@ def cache_writer(
                     f" where {size(free)} are free; fewer FEATURES= need less, DATA="
                     " names another disk"
                 )
-            describe(lacking)
+            describe(work)
             files = []
             for feature in extraction.stored:
-                ready = _locked_file(
-                    extraction, feature, feature.stored in lacking.sizes
-                )
+                ready = _locked_file(extraction, feature, feature.stored in work.sizes)
                 files.append(locks.enter_context(ready))
             index_file.refresh(
                 extraction.folder,
@@ -265,24 +272,24 @@ def cache_writer(
                 extraction.settings,
                 extraction.part,
             )
-        for file, todo in zip(files, lacking.todo.T):  # they may hold damaged clips
+        for file, todo in zip(files, work.todo.T):  # they may hold damaged clips
             rows_todo = np.flatnonzero(todo)
             file.forget(rows_todo[file.map(state=True)[rows_todo] != 0])
-        yield lacking, files, claim
+        yield work, files, reservation
         if extraction.is_whole:
             index_file.note_verified(extraction.folder, extraction.names)
 
 
 def note_results(
     extraction: Extraction,
-    lacking: Missing,
+    work: ToCompute,
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
     """Note failures, (row, feature or WHOLE, reason), and remove the files in which
     every clip failed. A clip that has other features is noted as failed only in those
     that it lacks.
     """
-    tried, names = lacking.clips, extraction.names
+    tried, names = work.clips, extraction.names
     whole = [row for row, feature, _ in failures if feature == index_file.WHOLE]
     computed = _computed_clips(extraction.folder) if whole else set()
     partly = {row for row in whole if extraction.ids[row] in computed}
@@ -290,7 +297,7 @@ def note_results(
     for row, feature, reason in failures:
         of_row = [feature]
         if row in partly and feature == index_file.WHOLE:
-            of_row = [names[column] for column in np.flatnonzero(lacking.todo[row])]
+            of_row = [names[column] for column in np.flatnonzero(work.todo[row])]
         noted += [(row, name, reason) for name in of_row]
     index_file.write_failures(
         extraction.folder, extraction.clips, tried, names, sorted(noted)
@@ -315,20 +322,18 @@ def _computed_clips(folder: Path) -> set[bytes]:
 
 
 @contextmanager
-def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
-    """The clips that the cache lacks, under the lock for creating files."""
+def _to_compute_under_lock(extraction: Extraction) -> Iterator[ToCompute]:
+    """What is to be computed, under the lock for creating files."""
     folder = extraction.folder
     while True:
         with hdf5.lock(folder, "preparing"):
-            lacking = missing(extraction)
-            locks = {
-                name: folder / hdf5.LOCKS / f"{name}.lock" for name in lacking.sizes
-            }
+            work = to_compute(extraction)
+            locks = {name: folder / hdf5.LOCKS / f"{name}.lock" for name in work.sizes}
             busy = [
                 name for name, file in locks.items() if file.exists() and is_held(file)
             ]
             if not busy:
-                yield lacking
+                yield work
                 return
         tell(
             f"waiting: {busy[0]}.h5 has to be made again for these clips, and another"
@@ -340,8 +345,8 @@ def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
 
 @contextmanager
 def _locked_file(
-    extraction: Extraction, feature: hdf5.StoredFeature, anew: bool
-) -> Iterator[hdf5.StoredFeature]:
+    extraction: Extraction, feature: hdf5.CachedFeature, anew: bool
+) -> Iterator[hdf5.CachedFeature]:
     """The feature's file under a shared lock; `anew` makes the file first."""
     file_lock = hdf5.lock(extraction.folder, feature.stored)
     try:
@@ -357,7 +362,7 @@ def _locked_file(
         file_lock.release()
 
 
-def _keep_former(extraction: Extraction, feature: hdf5.StoredFeature) -> None:
+def _keep_former(extraction: Extraction, feature: hdf5.CachedFeature) -> None:
     """Copy the values of other parameters that a feature's file holds to a file of
     their own name, which has the same fingerprints.
     """
@@ -369,11 +374,11 @@ def _keep_former(extraction: Extraction, feature: hdf5.StoredFeature) -> None:
         values, states = held.map(), held.map(state=True)
         rows = np.flatnonzero(states).tolist()
         clips = ((row, values[row], int(states[row])) for row in rows)
-        index_file.claim_names(extraction.folder, path.name)
+        index_file.register_names(extraction.folder, path.name)
         _make(replace(held, path=path, stored=name), held.clip_ids, clips)
 
 
-def _finished_clips(extraction: Extraction, feature: hdf5.StoredFeature) -> Clips:
+def _finished_clips(extraction: Extraction, feature: hdf5.CachedFeature) -> Clips:
     """The finished clips of a file that is made again, copied without a check of their
     CRCs, so that damage stays visible.
     """
@@ -388,7 +393,7 @@ def _finished_clips(extraction: Extraction, feature: hdf5.StoredFeature) -> Clip
 
 
 def install(
-    feature: hdf5.StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips
+    feature: hdf5.CachedFeature, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
     """Make the file of a new feature; RequestError if it exists."""
     path, folder = feature.path, feature.path.parent
@@ -397,12 +402,12 @@ def install(
             raise RequestError(
                 f"{folder} has {feature.stored} already; remove {path.name} first"
             )
-        index_file.claim_names(folder, path.name)
+        index_file.register_names(folder, path.name)
         _make(feature, clip_ids, clips)
 
 
 def _make(
-    feature: hdf5.StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips
+    feature: hdf5.CachedFeature, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
     """Draft the file, reserve its space, copy the clips, rename it; under its lock."""
     path = feature.path

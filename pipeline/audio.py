@@ -212,9 +212,9 @@ class Recording:
         self.begin = -1
         if not follows:
             self._go_to(begin, part)
-        lacking = stop - begin - len(y)
-        if lacking > 0:
-            y = np.concatenate([y, _samples(self.file, lacking, target)])
+        padding = stop - begin - len(y)
+        if padding > 0:
+            y = np.concatenate([y, _samples(self.file, padding, target)])
         self.begin, self.y = begin, y
         skipped = begin * target // rate
         resampled = resample(y[: stop - begin], rate, target)

@@ -111,14 +111,14 @@ def frame_bytes(content: bytes, at: int) -> int:
 
 def promised_bytes(file: soundfile.SoundFile, path: Path) -> list[tuple[int, int]]:
     """(promised, actual) bytes of each chunk of which the file holds fewer."""
-    lacking = []
+    shorter = []
     size = path.stat().st_size
     for promised, actual in PROMISED.findall(file.extra_info):
         there = int(actual or size)
         # a stream, whose header was never completed, has the largest size
         if UNKNOWN_SIZE > int(promised) > there + CHUNK_PADDING:
-            lacking.append((int(promised), there))
-    return lacking
+            shorter.append((int(promised), there))
+    return shorter
 
 
 def refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:

@@ -1,6 +1,6 @@
 """`make features`: extract features of all clips into the cache.
 
-`extract` computes what the cache lacks of a request: it claims the request's part,
+`extract` computes what the cache lacks of a plan: it reserves the part,
 creates the files, and sends batches of clips to workers, which write the values.
 """
 
@@ -24,11 +24,11 @@ from featurestack.base.terminal import progress, tell
 from featurestack.features_cache import writer
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import spans, untrainable
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import FAILURES, WHOLE, has_failed
 from featurestack.pipeline import audio, kernels, worker
-from featurestack.pipeline.extraction_request import Request, request
+from featurestack.pipeline.extraction_plan import ExtractionPlan, plan_extraction
 from featurestack.pipeline.options import FeaturesCommand
 
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
@@ -40,15 +40,17 @@ SHOWN_FAILURES = 10
 FIRST = "mel mfcc chroma"  # the features of the next command if all were computed
 
 
-def extract_features(options: FeaturesCommand, prepared: Request | None = None) -> bool:
+def extract_features(
+    options: FeaturesCommand, plan: ExtractionPlan | None = None
+) -> bool:
     """The command `features`: extract what the cache lacks. Return whether a clip
-    failed; raise Failed if every clip did. After a `prepared` request no command is
+    failed; raise Failed if every clip did. After a `plan` no command is
     proposed.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
     begun = time.perf_counter()
-    extraction = prepared or request(options)
+    extraction = plan or plan_extraction(options)
     for note in extraction.notes:
         print(note)
     try:
@@ -72,72 +74,74 @@ def extract_features(options: FeaturesCommand, prepared: Request | None = None) 
         usable = counted(int(cache.readable(extraction.names).sum()), "clip")
         failed = len({row for row, *_ in result.failures})
         lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
-    if prepared is None:
+    if plan is None:
         lines.append(next_step(extraction, options, cache))
     print("\n".join(lines))
     return bool(result.failures)
 
 
 def refuse_failed_features(
-    extraction: Request, result: worker.ExtractionResult, summary: list[str]
+    extraction: ExtractionPlan, result: worker.ExtractionResult, summary: list[str]
 ) -> None:
     """Failed, with the reason, if a feature could not be computed for any clip."""
     files = zip(extraction.names, extraction.files)
-    lacking = [stored for stored, file in files if not file.exists()]
-    if not lacking:
+    absent = [stored for stored, file in files if not file.exists()]
+    if not absent:
         return
-    if len(lacking) < len(extraction.names):
+    if len(absent) < len(extraction.names):
         print(*summary, sep="\n")
-    reasons = [each for each in result.failures if each[1] in (WHOLE, *lacking)]
+    reasons = [each for each in result.failures if each[1] in (WHOLE, *absent)]
     *_, reason = min(reasons)
     if reason.startswith("missing"):
         reason += "; AUDIO_DIR= names where a table's files are"
     raise Failed(
-        f"{listed(lacking)}: every clip failed, the first because of: {reason};"
+        f"{listed(absent)}: every clip failed, the first because of: {reason};"
         f" {extraction.folder / FAILURES} has all reasons"
     )
 
 
-def extract(extraction: Request, options: FeaturesCommand) -> worker.ExtractionResult:
-    """Compute and store the feature maps of a request that the cache lacks."""
-    if complete := writer.nothing_missing(extraction):
+def extract(
+    extraction: ExtractionPlan, options: FeaturesCommand
+) -> worker.ExtractionResult:
+    """Compute and store the feature maps of a plan that the cache lacks."""
+    if complete := writer.nothing_to_compute(extraction):
         print_work(extraction, complete)
         return worker.ExtractionResult()
     of_audio = [not feature.source for feature in extraction.features]
-    if extraction.read_only and writer.missing(extraction).todo[:, of_audio].any():
+    if extraction.read_only and writer.to_compute(extraction).todo[:, of_audio].any():
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and lacks some"
             f" of these features: give {quoted(f'DATASET={extraction.dataset.source}')}"
         )
     done = worker.ExtractionResult()
     with writer.cache_writer(extraction, partial(print_work, extraction)) as (
-        lacking,
+        work,
         made,
-        claim,
+        reservation,
     ):
         none = np.empty(0)  # workers need no axes; a waveform's has megabytes
         files = [replace(each, row_axis=none, frame_axis=none) for each in made]
         of_maps = Cache(extraction.folder) if not all(of_audio) else None
-        job = worker.Job(extraction.features, tuple(files), of_maps, claim)
-        total = len(lacking.clips)
+        job = worker.Job(extraction.features, tuple(files), of_maps, reservation)
+        total = len(work.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")
         if total:
             shown = progress(total=total, label="features", unit="clips")
             with open_backend(options) as backend, shown as bar:
-                parts = batches(extraction, lacking, backend.processes)
+                parts = batches(extraction, work, backend.processes)
                 for result in backend.compute(job, parts):
                     done += result
                     bar.update(result.clips)
-        writer.note_results(extraction, lacking, done.failures)
+        writer.note_results(extraction, work, done.failures)
     return done
 
 
 def batches(
-    extraction: Request, lacking: writer.Missing, processes: int
+    extraction: ExtractionPlan, work: writer.ToCompute, processes: int
 ) -> Iterator[list[worker.ClipTask]]:
     """Batches of clips that lack a feature, shorter towards the end."""
-    left = lacking.clips
+    left = work.clips
     clips = extraction.clips
     versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
     sources = [*zip(clips["clip_id"], clips["path"], spans(clips), versions)]
@@ -151,32 +155,32 @@ def batches(
         of_features = [fingerprints(keys, key).tolist() for key in feature_keys]
         batch = []
         for row, prints in zip(rows.tolist(), zip(*of_features)):
-            lacks = {k: prints[k] for k in np.flatnonzero(lacking.todo[row]).tolist()}
+            lacks = {k: prints[k] for k in np.flatnonzero(work.todo[row]).tolist()}
             clip_id, path, span, version = sources[row]
             batch.append(worker.ClipTask(row, clip_id, path, span, version, lacks))
         yield batch
 
 
-def print_work(extraction: Request, lacking: writer.Missing) -> None:
+def print_work(extraction: ExtractionPlan, work: writer.ToCompute) -> None:
     """Print notes, the number of feature maps to compute and the size of new files."""
     clips = counted(len(extraction.clips), "clip")
     features = counted(len(extraction.stored) - len(extraction.read), "feature")
     if read := [name for name in extraction.names if name in extraction.read]:
         features += f" and {listed(read)}, from which some are computed"
-    left, whole = lacking.todo.sum(), lacking.todo[extraction.part].size
+    left, whole = work.todo.sum(), work.todo[extraction.part].size
     todo = f"{left:,} of {whole:,} feature maps to compute"
     lines = [f"{extraction.dataset.name}: {clips}, {features}; {todo}"]
-    sizes = lacking.sizes
+    sizes = work.sizes
     if sizes:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
         others = f"; largest files: {named}" if len(sizes) > 1 else ""
         lines.append(f"  {size(sum(sizes.values()))} on disk{others}")
-    print("\n".join([*lacking.notes, *lines]), flush=True)
+    print("\n".join([*work.notes, *lines]), flush=True)
 
 
 def extraction_summary(
-    extraction: Request, result: worker.ExtractionResult, seconds: float
+    extraction: ExtractionPlan, result: worker.ExtractionResult, seconds: float
 ) -> list[str]:
     """Lines on speed and failures; none if there was no work."""
     if not result.clips:
@@ -198,15 +202,17 @@ def extraction_summary(
     return lines
 
 
-def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> str:
+def next_step(
+    extraction: ExtractionPlan, options: FeaturesCommand, cache: Cache
+) -> str:
     """The next command, training by a model that takes seconds and reads every feature;
     or why there is none yet.
     """
     readable = cache.readable(extraction.names)
-    lacking = ~readable & ~has_failed(cache.folder, cache.clips, extraction.names)
-    if lacking.any():
-        clips = counted(len(lacking), "clip")
-        return f"{lacking.sum():,} of {clips} are missing: extract the other parts"
+    absent = ~readable & ~has_failed(cache.folder, cache.clips, extraction.names)
+    if absent.any():
+        clips = counted(len(absent), "clip")
+        return f"{absent.sum():,} of {clips} are missing: extract the other parts"
     if not readable.any():
         return "no clip is usable: nothing to train on"
     if reason := untrainable(extraction.dataset.table):
@@ -216,7 +222,7 @@ def next_step(extraction: Request, options: FeaturesCommand, cache: Cache) -> st
     if options.frame:  # a plain feature may be there too
         names = extraction.names
         if options.features == "all":
-            names = [n for n in names if parse_channel(n).name in FIRST.split()]
+            names = [n for n in names if parse_feature_name(n).name in FIRST.split()]
         features = " ".join(names)
     return next_line("train", *words, f"FEATURES={features}", "MODEL=ridge")
 

@@ -16,7 +16,7 @@ from featurestack.base.shell import make_command
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.clip_table import originals
-from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
 from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import ShowOptions
@@ -33,7 +33,7 @@ LINE, INDENT = 100, 15  # characters of a card
 
 def card(name: str) -> dict[str, str]:
     """The card of a feature such as mel@n_mels=64: heading -> text, in order."""
-    feature = resolve_feature(parse_channel(name), TYPICAL[0])
+    feature = resolve_feature(parse_feature_name(name), TYPICAL[0])
     rows, frames = feature.shape(*TYPICAL)
     axis = feature.row_axis(TYPICAL[0])
     measured = pd.read_csv(MEASURED, index_col=0)
@@ -70,7 +70,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     samples = round(seconds * sample_rate)
     whole = 0.0
     for name, feature in FEATURES.complete().items():
-        resolved = resolve_feature(Channel(name), sample_rate)
+        resolved = resolve_feature(FeatureName(name), sample_rate)
         try:
             rows, frames = resolved.shape(sample_rate, samples)
         except Impossible as reason:

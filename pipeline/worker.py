@@ -28,13 +28,13 @@ from featurestack.base import HOME, files
 from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.base.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.claims import Claim
-from featurestack.features_cache.hdf5 import StoredFeature, state_word
+from featurestack.features_cache.hdf5 import CachedFeature, state_word
 from featurestack.features_cache.index_file import WHOLE
+from featurestack.features_cache.reservations import Reservation
 from featurestack.features_cache.writer import Clips, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import Feature
+from featurestack.pipeline.features import FeatureDefinition
 
 
 class ClipTask(NamedTuple):
@@ -73,16 +73,16 @@ class ExtractionResult:
 class Job:
     """One run's work: computes and writes the features of a batch."""
 
-    features: tuple[Feature, ...]
+    features: tuple[FeatureDefinition, ...]
     # of the features, in the same order, all of one rate and number of samples
-    files: Sequence[StoredFeature]
+    files: Sequence[CachedFeature]
     cache: Cache | None  # if features are computed from stored maps
-    claim: Claim  # of the run
+    reservation: Reservation  # of the run
 
     def __call__(self, batch: ClipTasks) -> ExtractionResult:
         result = ExtractionResult(len(batch))
         rows = ((task.row, self.compute(task, result)) for task in batch)
-        write_batch(self.files, self.claim, rows)
+        write_batch(self.files, self.reservation, rows)
         return result
 
     def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:

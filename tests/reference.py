@@ -20,7 +20,7 @@ import scipy
 from librosa.feature import melspectrogram
 
 from featurestack.base.registry import Registry
-from featurestack.features_cache.feature_names import Channel
+from featurestack.features_cache.feature_names import FeatureName
 from featurestack.pipeline.features import resolve_feature
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
@@ -34,7 +34,7 @@ def compute(
 
     compute("mel", y, 44100, n_mels=64)  # (64, 431)
     """
-    feature = resolve_feature(Channel(name, tuple(parameters.items())), sample_rate)
+    feature = resolve_feature(FeatureName(name, tuple(parameters.items())), sample_rate)
     with warnings.catch_warnings():
         # librosa warns of very short clips, silence and many narrow bands: all legal
         warnings.simplefilter("ignore")

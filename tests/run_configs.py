@@ -6,10 +6,10 @@ from typing import Any
 from featurestack.results.config import (
     RUN_FORMAT,
     Compute,
+    InputChannel,
     Machine,
     RunConfig,
     SoundClass,
-    StoredChannel,
 )
 from featurestack.results.training_options import Training
 
@@ -37,7 +37,7 @@ KNOWN = {
 
 def channel(stored):
     shape = {"row_range": (0, 0), "frames": 1, "frame_unit": "s"}
-    return StoredChannel(stored=stored, parameters={}, dtype="float16", **shape)
+    return InputChannel(stored=stored, parameters={}, dtype="float16", **shape)
 
 
 def named(*classes):

@@ -200,7 +200,7 @@ def test_odd_names_survive_every_table(tmp_path):
     assert {*read_table(tmp_path / "o.csv")["file"]} == files - {bad}
     ids = {name.removeprefix("odd/").removesuffix(".wav") for name in files}
     data = tmp_path / "data/odd"
-    assert {*read_table(data / "folds.csv", missing=())["clip_id"]} == ids
+    assert {*read_table(data / "folds.csv", na_texts=())["clip_id"]} == ids
     assert [row[0] for row in read_rows(data / "features/failures.csv")] == [bad[4:-4]]
     run = RunFolder(tmp_path / "runs/odd/mel-ridge")
     assert {*run.predictions()["clip_id"]} == ids - {bad[4:-4]}

@@ -43,7 +43,7 @@ EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2
 
 
-class Channels(NamedTuple):
+class ChannelProperties(NamedTuple):
     """Properties of a batch's channels.
 
     A sound that is g dB louder has the standardised values
@@ -67,7 +67,7 @@ class Batch(NamedTuple):
 
     x: Tensor
     y: Tensor
-    channels: Channels
+    channels: ChannelProperties
     generator: Generator
 
     @property
@@ -279,7 +279,7 @@ class Augmenter:
         return ",".join(f"{entry.name}={strength:g}" for entry, strength in self.steps)
 
     def __call__(
-        self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
+        self, x: Tensor, y: Tensor, channels: ChannelProperties, generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """The augmented x and y, of the same shapes."""
         batch = Batch(x, y, channels, generator)

@@ -119,7 +119,7 @@ def plain_fp32() -> Iterator[None]:
 
 
 @torch.no_grad()
-def answers_of(
+def probabilities_of(
     network: nn.Module,
     batches: Iterable[torch.Tensor],
     compute: Compute,
@@ -128,13 +128,13 @@ def answers_of(
     exact: bool = True,
 ) -> NDArray[np.float32]:
     """(N, K) probabilities."""
-    answers = []
+    probabilities = []
     for batch in batches:
         x = batch.contiguous(memory_format=layout_of(compute))
         with plain_fp32() if exact else autocast(compute):
             logits = network(x).float()
-        answers.append(task.activation(logits).cpu())
-    return torch.cat(answers).numpy()
+        probabilities.append(task.activation(logits).cpu())
+    return torch.cat(probabilities).numpy()
 
 
 def device_of(text: str) -> str:

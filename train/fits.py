@@ -1,9 +1,9 @@
-"""Ridge fitted to feature sets, and its answers to clips that it was not fitted to.
+"""Ridge fitted to feature sets, and its logits for clips that it was not fitted to.
 
-Importance, the learning curve and the choice of features all read these answers. Clips,
+Importance, the learning curve and the choice of features all read these logits. Clips,
 folds and solutions are those of `make train`; no fit uses the clips that it answers.
 
-A file of runs/<dataset>/fits holds the answers of one feature set, (n, K) float32 for
+A file of runs/<dataset>/fits holds the logits of one feature set, (n, K) float32 for
 each part, so that a command resumes after a kill. Its name has a digest of the values
 of the features, the clips with their labels and recordings, the task and the solution.
 A damaged file is made again.
@@ -71,7 +71,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Fits:
-    """The clips of a run as exact models read them, and the answers of fits to feature
+    """The clips of a run as exact models read them, and the logits of fits to feature
     sets, which are made once and kept.
     """
 
@@ -133,20 +133,20 @@ class Fits:
             return None
         return class_weights(self.plan.indicator(train).sum(axis=0))
 
-    def answer(self, features: str, part: Part) -> Numbers:
+    def fitted(self, features: str, part: Part) -> Numbers:
         """(n, K) the logits of a part's clips; without a feature, or if the training
         clips are of one class, the shares of the classes.
         """
         shares = self.plan.indicator(part.train).mean(axis=0)
         if not features or np.isin(shares, [0, 1]).all():
-            answers = np.tile(shares, (len(part.tested), 1))
+            logits = np.tile(shares, (len(part.tested), 1))
         else:
             model = self.fit(features, part.train)
-            answers = model.logits(self.x(features, part.tested))
-        return answers.astype(np.float32)
+            logits = model.logits(self.x(features, part.tested))
+        return logits.astype(np.float32)
 
-    def answers(self, features: str, parts: Sequence[Part]) -> list[Numbers]:
-        """(n, K) each part's answers."""
+    def logits(self, features: str, parts: Sequence[Part]) -> list[Numbers]:
+        """(n, K) logits of each part."""
         file, keys = self.file(features), [self.key(part) for part in parts]
         kept = {}
         with (
@@ -154,10 +154,10 @@ class Fits:
             np.load(io.BytesIO(file.read_bytes())) as found,
         ):
             kept = dict(found)
-        lacking = {key: part for key, part in zip(keys, parts) if key not in kept}
-        if lacking:
+        to_fit = {key: part for key, part in zip(keys, parts) if key not in kept}
+        if to_fit:
             # a fit takes one thread: several are made side by side
-            most = max(len(part.train) for part in lacking.values())
+            most = max(len(part.train) for part in to_fit.values())
             wide = sum(self.numbers[name].shape[1] for name in set_names(features))
             fitting = MEMORY // max(1, COPIES * 4 * most * wide)
             side_by_side = min(cpu_count(), max(1, fitting))
@@ -166,13 +166,13 @@ class Fits:
                 threadpool_limits(1),
                 ThreadPoolExecutor(side_by_side) as threads,
             ):
-                found = threads.map(partial(self.answer, features), lacking.values())
-                kept |= dict(zip(lacking, found))
+                found = threads.map(partial(self.fitted, features), to_fit.values())
+                kept |= dict(zip(to_fit, found))
             content = io.BytesIO()
             arrays: dict[str, Any] = kept
             np.savez(content, **arrays)
             own = OwnFiles(file.parent)
-            own.claim([file.name], "move it, or give another RUNS=")
+            own.register([file.name], "move it, or give another RUNS=")
             replace_file(file, content.getvalue(), durable=False, parents=True)
         return [kept[key] for key in keys]
 
@@ -190,8 +190,8 @@ class Fits:
         ids = self.plan.cache.clips["clip_id"].to_numpy()
         return digest([ids[part.train].tolist(), ids[part.tested].tolist()])
 
-    def predictions(self, answers: Numbers, clips: Positions) -> Predictions:
-        """The answers (n, K) to these clips, which the metric of all of them scores."""
+    def predictions(self, logits: Numbers, clips: Positions) -> Predictions:
+        """The logits (n, K) of these clips, which the metric of all of them scores."""
         table = self.plan.cache.clips.iloc[clips]
         labels = self.plan.indicator(clips)
         return Predictions(
@@ -201,26 +201,26 @@ class Fits:
             folds=table["fold"].to_numpy()[None],
             exact=True,
             labels=labels,
-            probabilities=answers[None].astype(float),
+            probabilities=logits[None].astype(float),
         )
 
-    def answered(self, features: str, parts: Sequence[Part]) -> Predictions:
+    def predicted(self, features: str, parts: Sequence[Part]) -> Predictions:
         """What fits to a feature set predict for the clips that the parts answer."""
-        answers = np.concatenate(self.answers(features, parts))
-        return self.predictions(answers, tested_by(parts))
+        logits = np.concatenate(self.logits(features, parts))
+        return self.predictions(logits, tested_by(parts))
 
     def ranking(
         self, sets: Sequence[str], parts: Sequence[Part]
     ) -> ModelRanking[Predictions]:
         """The verdicts on fits to these sets, of which the first is the best."""
-        runs = tuple(self.answered(features, parts) for features in sets)
+        runs = tuple(self.predicted(features, parts) for features in sets)
         return ModelRanking(runs=runs, crossed=len(parts) > 1)
 
     def score(self, features: str, parts: Sequence[Part]) -> Estimate:
         """The score on the clips that the parts answer, with its interval if that is
         quick.
         """
-        predictions = self.answered(features, parts)
+        predictions = self.predicted(features, parts)
         if self.metric.multilabel:
             return Estimate(self.metric.score(predictions))
         return predictions.score

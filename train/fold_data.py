@@ -26,9 +26,9 @@ from featurestack.base.errors import UnreadableClips
 from featurestack.base.terminal import progress
 from featurestack.comparison.metrics import Floats
 from featurestack.features_cache.cache import Cache
-from featurestack.results.config import StoredChannel
+from featurestack.results.config import InputChannel
 from featurestack.results.splits import Split
-from featurestack.train.augment import Channels
+from featurestack.train.augment import ChannelProperties
 from featurestack.train.network_input import AnyFloats, Statistics, by_length, resize
 from featurestack.train.optimisation import Objective
 from featurestack.train.plan import Plan, Positions
@@ -114,7 +114,7 @@ def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
 
 
 def read_usable(
-    cache: Cache, channel: StoredChannel, clips: Positions, unusable: dict[str, str]
+    cache: Cache, channel: InputChannel, clips: Positions, unusable: dict[str, str]
 ) -> tuple[Positions, AnyFloats]:
     """The clips that can be read, and their values; the others go to `unusable`."""
     try:
@@ -136,7 +136,7 @@ def row_moments(values: AnyFloats) -> Floats:
 
 def describe_channels(
     plan: Plan, statistics: Sequence[Statistics], device: str = "cpu"
-) -> Channels:
+) -> ChannelProperties:
     """Describe the standardised and resized channels for augmentations."""
     spec = plan.input
     height, _ = spec.grid
@@ -167,7 +167,7 @@ def describe_channels(
         resized = resize(frames, (height, 2))
         loudness.append(resized[..., :1])
     stacked = torch.stack(loudness, dim=1)[:, None]  # (3, 1, C, H, 1)
-    return Channels(tuple(axes), stacked.to(device), spec.timed)
+    return ChannelProperties(tuple(axes), stacked.to(device), spec.timed)
 
 
 # Batches are (B, D, H, W) float32 on the network's device, of clips given by position.
@@ -197,7 +197,7 @@ class FoldData:
     val: Positions
     test: Positions
     statistics: Sequence[Statistics]
-    channels: Channels  # for the augmentations
+    channels: ChannelProperties  # for the augmentations
     values: Tensor | None = None  # of the clips that are kept
 
     @cached_property

@@ -33,7 +33,7 @@ from featurestack.results.run_folder import (
     RECORD_LOCK,
     VALIDATED,
     RunFolder,
-    claim_run,
+    register_run,
 )
 from featurestack.results.splits import Split
 from featurestack.train import fold_data
@@ -75,7 +75,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     plan = replace(plan, config=config)
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     of_fold = OF_FOLD if plan.training.val == "none" else VALIDATED
-    claim_run(plan.path, folds, of_fold, identity=plan.config.hash)
+    register_run(plan.path, folds, of_fold, identity=plan.config.hash)
     lines = clip_remarks(plan, unusable)
     lone = lone_classes(plan)
     if lone:
@@ -294,7 +294,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
             plan.training.resolved_epochs - trainer.epoch
         )  # spared by early stopping
         tables = []
-        answers = []
+        probabilities = []
         epochs = {"last": "last epoch: " if plan.model.kind.in_steps else ""}
         best = folder / "best.pt"
         if best.is_file():
@@ -306,13 +306,13 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
                 if len(positions):
                     rows = plan.scored(positions, split=side, selection=selection)
                     tables.append(rows)
-                    answers.append(trainer.predict(positions, exact=True))
+                    probabilities.append(trainer.predict(positions, exact=True))
         foreign = getattr(trainer.network, "foreign", None)
         if foreign is not None and len(foreign):
             run_folder.write_foreign(folder, foreign.numpy(), plan.names)
         # predictions.csv last: it says that the fold is finished
         run_folder.write_predictions(
-            folder, pd.concat(tables), np.concatenate(answers), plan.names
+            folder, pd.concat(tables), np.concatenate(probabilities), plan.names
         )
         for selection, epoch in epochs.items():
             scores = run.fold_scores(data.fold, "test", selection)
@@ -350,9 +350,9 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
             f"{counted(failing, 'clip')} left out: unreadable"
             f" ({plan.cache.folder / FAILURES})"
         )
-    if lacking := len(absent) - failing:
+    if count := len(absent) - failing:
         lines.append(
-            f"{counted(lacking, 'clip')} left out: no {plan.training.features} in the"
+            f"{counted(count, 'clip')} left out: no {plan.training.features} in the"
             f" cache; {plan.cache.remedy(' '.join(stored))}"
         )
     if unusable:
@@ -393,8 +393,8 @@ def fold_remarks(
                 " give more clips or folds"
             )
         absent = [name for name, count in zip(plan.names, counts) if not count]
-        if lacking := [name for name in absent if name not in lone]:
-            lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
+        if untrained := [name for name in absent if name not in lone]:
+            lines.append(f"fold {fold}: no clip of {', '.join(untrained)} is {verb}")
     if len(split.left_out):
         number = counted(len(split.left_out), "clip")
         lines.append(

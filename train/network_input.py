@@ -22,9 +22,13 @@ from numpy.typing import NDArray
 
 from featurestack.base.registry import Registry
 from featurestack.comparison.metrics import Floats
-from featurestack.features_cache.feature_names import Channel, parse_channel, parse_set
+from featurestack.features_cache.feature_names import (
+    FeatureName,
+    parse_feature_name,
+    parse_set,
+)
 from featurestack.features_cache.row_statistics import column_means, has_statistics
-from featurestack.results.config import RunConfig, StoredChannel
+from featurestack.results.config import InputChannel, RunConfig
 from featurestack.results.training_options import Needs, Training
 from featurestack.train.options import NATIVE, parse_grid
 
@@ -41,7 +45,7 @@ Shape = tuple[int, int]  # rows, frames
 AnyFloats = NDArray[np.floating]  # any precision
 
 
-class Plane(NamedTuple):
+class ChannelSize(NamedTuple):
     """The size of an image's channel before resizing, at most that of the grid."""
 
     rows: int
@@ -49,10 +53,10 @@ class Plane(NamedTuple):
     timed: bool  # whether its columns are frames of time
 
 
-Planes = tuple[Plane, ...]
+Planes = tuple[ChannelSize, ...]
 
 
-def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
+def find_features(cache: Cache, text: str) -> tuple[FeatureName, ...]:
     """The channels of a feature set, named as in the cache; RequestError if one is
     missing.
     """
@@ -60,15 +64,15 @@ def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
     cache.refuse_missing(asked)
     features = []
     for channel in asked:
-        stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
+        stored = parse_feature_name(cache[channel].stored)  # mel@n_mels=128 is mel
         cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
         features.append(replace(stored, rows=channel.rows))
     return tuple(features)
 
 
-def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
+def describe_channel(cache: Cache, channel: FeatureName) -> InputChannel:
     feature = cache[channel]
-    return StoredChannel(
+    return InputChannel(
         stored=feature.stored,
         parameters=feature.parameters,
         dtype=cast(Literal["float16", "float32"], feature.dtype),
@@ -95,11 +99,11 @@ class InputKind:
     uses: tuple[Needs, ...]
     # a channel's (B, rows, frames) float32 as (B, width, *grid), by torch operations
     # that ONNX has
-    prepare: Callable[[Tensor, StoredChannel, Shape], Tensor]
+    prepare: Callable[[Tensor, InputChannel, Shape], Tensor]
     takes: str = "every feature"  # the channels that it accepts, in words
-    accepts: Callable[[StoredChannel], bool] = lambda channel: True
+    accepts: Callable[[InputChannel], bool] = lambda channel: True
     # number of input planes from a channel
-    width: Callable[[StoredChannel], int] = lambda channel: 1
+    width: Callable[[InputChannel], int] = lambda channel: 1
     # rows x frames without GRID; `native`: of the largest channel
     grid: str = ""
     standardised: bool = True  # and finally rounded to float16; else float32
@@ -113,7 +117,7 @@ class InputKind:
         """Whether training takes steps; other models have an exact solution."""
         return "steps" in self.uses
 
-    def chosen_grid(self, channels: Sequence[StoredChannel], option: str) -> Shape:
+    def chosen_grid(self, channels: Sequence[InputChannel], option: str) -> Shape:
         """The grid that GRID gives if the kind uses it, else the kind's own."""
         text = option if "grid" in self.uses else self.grid
         if text != NATIVE:
@@ -123,7 +127,7 @@ class InputKind:
         return rows, frames
 
 
-def is_map(channel: StoredChannel) -> bool:
+def is_map(channel: InputChannel) -> bool:
     # a vector would become stripes
     return channel.name != "waveform" and channel.frames > 1
 
@@ -169,7 +173,7 @@ KINDS["linear"] = replace(
 )
 
 
-def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
+def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
     """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row
     over time.
 
@@ -253,7 +257,7 @@ class Statistics:
         return cls(centre, scale)
 
 
-def filled_frames(channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
+def filled_frames(channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
     """(B,) frames that each clip fills, at least two; all if columns are not time."""
     frames = channel.frames
     if not channel.timed:
@@ -267,7 +271,7 @@ class InputSpec:
     """The input of one run's networks."""
 
     kind: InputKind
-    channels: tuple[StoredChannel, ...]
+    channels: tuple[InputChannel, ...]
     grid: Shape
     drop_padding: bool
 
@@ -275,7 +279,7 @@ class InputSpec:
     def choose(
         cls,
         kind: InputKind,
-        channels: tuple[StoredChannel, ...],
+        channels: tuple[InputChannel, ...],
         training: Training,
         filled: Floats,
         reads_padding: bool,
@@ -325,11 +329,13 @@ class InputSpec:
         """The size of each channel of an image before resizing."""
         height, width = self.grid
         return tuple(
-            Plane(min(channel.rows, height), min(channel.columns, width), channel.timed)
+            ChannelSize(
+                min(channel.rows, height), min(channel.columns, width), channel.timed
+            )
             for channel in self.channels
         )
 
-    def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
+    def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
         """(B,) how many frames of each clip are read: all, or if padding is dropped and
         columns are time, those that the clip fills, at least two.
         """
@@ -347,7 +353,7 @@ class InputSpec:
         import torch
 
         def compute(
-            channel: StoredChannel, how: Statistics, batch: AnyFloats
+            channel: InputChannel, how: Statistics, batch: AnyFloats
         ) -> AnyFloats:
             exact = torch.from_numpy(batch.astype(np.float32))
             return self.prepare_channel(channel, how, exact).numpy()
@@ -359,7 +365,7 @@ class InputSpec:
         return torch.from_numpy(np.concatenate(planes, axis=1))
 
     def prepare_channel(
-        self, channel: StoredChannel, statistics: Statistics, values: Tensor
+        self, channel: InputChannel, statistics: Statistics, values: Tensor
     ) -> Tensor:
         """One channel's (B, rows, frames) float32 as (B, width, H, W)."""
         if not self.kind.standardised:

@@ -36,7 +36,7 @@ from featurestack.comparison.scores import Metric, suited
 from featurestack.features_cache import clip_table
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.feature_names import Channel, parse_set
+from featurestack.features_cache.feature_names import FeatureName, parse_set
 from featurestack.features_cache.folds import redrawn
 from featurestack.features_cache.identity import sounds_of
 from featurestack.results.config import (
@@ -168,7 +168,7 @@ class Plan:
 
 
 def find_clips(
-    cache: Cache, features: Sequence[Channel], options: RunOptions
+    cache: Cache, features: Sequence[FeatureName], options: RunOptions
 ) -> pd.DataFrame:
     """The clips that are done in every channel, in the folds of SEED."""
     clips = redrawn(cache.clips, options.seed) if cache.folds_drawn else cache.clips
@@ -248,7 +248,7 @@ def defaults(named: RunOptions, model: Architecture) -> dict[str, Any]:
 
 def settle(
     request: RunOptions,
-    features: Sequence[Channel],
+    features: Sequence[FeatureName],
     model: Architecture,
     task: Task,
 ) -> tuple[RunOptions, RunOptions, list[str]]:
@@ -455,7 +455,7 @@ def judged_by(table: pd.DataFrame, task: Task, data: Mapping[str, Any]) -> Metri
 
 
 def facts_of_data(
-    cache: Cache, table: pd.DataFrame, task: Task, features: Sequence[Channel]
+    cache: Cache, table: pd.DataFrame, task: Task, features: Sequence[FeatureName]
 ) -> dict[str, Any]:
     """The keys of run.json that say on what a run is trained. The digests are of the
     cache's folds, so that all seeds have the same.

@@ -38,10 +38,10 @@ from featurestack.train.checkpoint import (
 )
 from featurestack.train.compute import (
     agreed,
-    answers_of,
     autocast,
     layout_of,
     preferred,
+    probabilities_of,
 )
 from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
@@ -270,14 +270,16 @@ class Trainer:
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
         batches = self.data.inputs(np.array_split(clips, count))
-        return answers_of(network, batches, self.compute, self.plan.task, exact=exact)
+        return probabilities_of(
+            network, batches, self.compute, self.plan.task, exact=exact
+        )
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """Scores of the `train`, `val` or `test` clips by history.csv's columns."""
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
-        answers = self.predict(clips, exact=exact)
-        scores = epoch_scores(self.plan.task.metric, targets, answers)
+        probabilities = self.predict(clips, exact=exact)
+        scores = epoch_scores(self.plan.task.metric, targets, probabilities)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     # ---- the state

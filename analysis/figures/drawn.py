@@ -37,11 +37,11 @@ from featurestack.analysis.page import SHOWN_RUNS
 from featurestack.analysis.report.tables import confusion_by_category
 from featurestack.comparison.metrics import largest_first
 from featurestack.comparison.significance import DIFFERENCE_INTERVAL
-from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
-    from featurestack.analysis.report.runs import Run
+    from featurestack.analysis.report.runs import Configuration
     from featurestack.comparison.scores import Estimate
 
 # most sets in a figure that has a row for each set; the page's table has all runs
@@ -82,7 +82,7 @@ def without_shared(
     caption says of them.
     """
     channels = {
-        parse_channel(name) for features in sets for name in features.split("+")
+        parse_feature_name(name) for features in sets for name in features.split("+")
     }
     parameters = [{*channel.parameters} for channel in channels]
     shared = set.intersection(*parameters) if parameters else set()
@@ -95,7 +95,7 @@ def without_shared(
     longest_first = sorted(map(re.escape, pairs), key=len, reverse=True)
     any_channel = re.compile("|".join(longest_first))
     texts = [any_channel.sub(lambda found: pairs[found[0]], name) for name in names]
-    own = Channel("", tuple(sorted(shared)))
+    own = FeatureName("", tuple(sorted(shared)))
     return texts, f". All features have {own}"
 
 
@@ -115,7 +115,7 @@ def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
     return intervals_of(bars, "accuracy_by_set", **given)
 
 
-def drawn_runs(report: Report) -> Sequence[Run]:
+def drawn_runs(report: Report) -> Sequence[Configuration]:
     """The runs that have figures: the best."""
     return report.found.runs[:SHOWN_RUNS]
 

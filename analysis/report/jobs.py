@@ -132,14 +132,14 @@ def job_of(
     from featurestack.analysis.page import ReportJob
     from featurestack.features_cache.cache import Cache
     from featurestack.features_cache.datasets import is_cache
-    from featurestack.results.dataset_folders import claim_folder, folder_of
+    from featurestack.results.dataset_folders import folder_of, register_folder
 
     folder = options.reports / dataset
     if identity:
         folder = folder_of(folder, identity, NO_DATA)
     refuse_users_folder(folder)
     if identity:  # before the next dataset of this name looks for its folder
-        folder = claim_folder(options.reports / dataset, identity, NO_DATA).folder
+        folder = register_folder(options.reports / dataset, identity, NO_DATA).folder
     named, name = options.dataset or options.name or dataset, options.name
     if named not in NAMED and not is_cache(Path(named)):
         with suppress(RequestError):  # a damaged cache is reported later

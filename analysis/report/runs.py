@@ -55,7 +55,7 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Run(Predictions):
+class Configuration(Predictions):
     """One configuration, with the predictions of its seeds for the tested clips."""
 
     folders: tuple[RunFolder, ...]  # (S,) sorted by seed
@@ -122,9 +122,11 @@ class Run(Predictions):
         return tuple(fold for fold in self.config.folds if fold not in tested)
 
 
-def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
+def load_runs(
+    folders: Iterable[RunFolder],
+) -> tuple[list[Configuration], list[Problem]]:
     """Every configuration that can be read, its seeds as one run; the problems met."""
-    families: dict[str, list[Run]] = {}
+    families: dict[str, list[Configuration]] = {}
     problems: list[Problem] = []
     for folder in folders:
         try:
@@ -136,7 +138,7 @@ def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
     return [merge_seeds(seeds, problems) for seeds in families.values()], problems
 
 
-def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
+def read_run(folder: RunFolder, problems: list[Problem]) -> Configuration | None:
     """One folder as a run of one seed; None if no fold was tested."""
 
     @contextmanager
@@ -181,7 +183,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     return run_of(folder, clips, history)
 
 
-def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
+def run_of(
+    folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame
+) -> Configuration:
     """The run of these rows of predictions.csv, by id; the fold is in the index."""
     config = folder.config
     checkpoint = "best" if (clips["selection"] == "best").any() else "last"
@@ -189,7 +193,7 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
     probabilities = rows[list(folder.classes)].to_numpy(float)
     if not folder.task.multilabel:  # without the rounding of the file
         probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
-    return Run(
+    return Configuration(
         **tested_fields(folder, rows),
         name=folder.name,
         dataset=folder.dataset,
@@ -207,11 +211,13 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
     )
 
 
-def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
+def merge_seeds(
+    seeds: Sequence[Configuration], problems: list[Problem]
+) -> Configuration:
     """The seeds as one run; one that does not fit is left out, with a problem."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
-    kept: list[Run] = []
+    kept: list[Configuration] = []
     for run in seeds:
         why = ""
         if run.folders[0].seedless:
@@ -239,21 +245,21 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     )
 
 
-def differing_options(first: Run, second: Run) -> set[str]:
+def differing_options(first: Configuration, second: Configuration) -> set[str]:
     """Names of the options, other than the seed, in which two runs differ."""
     a, b = first.options, second.options
     keys = (a.keys() | b.keys()) - {"seed"}
     return {key for key in keys if a.get(key) != b.get(key)}
 
 
-def same_clips(run: Run, other: Run) -> bool:
+def same_clips(run: Configuration, other: Configuration) -> bool:
     """Whether two runs tested the same clips, labels and classes."""
     return run.classes == other.classes and all(
         np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIP_ARRAYS
     )
 
 
-def same_folds(run: Run, other: Run) -> bool:
+def same_folds(run: Configuration, other: Configuration) -> bool:
     """Whether two runs of the same clips tested them in the same folds, or in drawings
     of one table of clips.
     """
@@ -264,7 +270,9 @@ def same_folds(run: Run, other: Run) -> bool:
 # ---- the runs that may be ranked together
 
 
-def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
+def setting(
+    run: Configuration, runs: Sequence[Configuration], changed: Collection[str] = ()
+) -> str:
     """The run's model, and the options that differ among the `runs` of this model:
     `resnet18, augment none`.
 
@@ -282,7 +290,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ranking(ranking.ModelRanking[Run]):
+class ConfigurationRanking(ranking.ModelRanking[Configuration]):
     """Comparable runs, best first."""
 
     # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
@@ -306,11 +314,11 @@ class Ranking(ranking.ModelRanking[Run]):
         return labels
 
 
-def rankings(runs: Sequence[Run]) -> list[Ranking]:
+def rankings(runs: Sequence[Configuration]) -> list[ConfigurationRanking]:
     """Every set of comparable runs, ordered by accuracy, or tags by mAP; the main one
     first.
     """
-    sets: list[list[Run]] = []
+    sets: list[list[Configuration]] = []
     for run in runs:
         for together in sets:
             if not any(reason_apart(run, other) for other in together):
@@ -338,12 +346,14 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
         reason = next(filter(None, reasons), "")
         crossed = len(np.unique(together[0].folds)) > 1
         made.append(
-            Ranking(runs=ranking.in_order(together), crossed=crossed, reason=reason)
+            ConfigurationRanking(
+                runs=ranking.in_order(together), crossed=crossed, reason=reason
+            )
         )
     return made
 
 
-def reason_apart(run: Run, other: Run) -> str:
+def reason_apart(run: Configuration, other: Configuration) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
     # the validation and the epoch that counts; if unknown the whole `protocol`
     protocols = [

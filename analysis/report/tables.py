@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.report.runs import Ranking, Run, differing_options, setting
+from featurestack.analysis.report.runs import (
+    Configuration,
+    ConfigurationRanking,
+    differing_options,
+    setting,
+)
 from featurestack.base import extras
 from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
@@ -91,7 +96,7 @@ def columns_of(name: str, table: pd.DataFrame) -> list[Column]:
     return known + [each._replace(name=other) for other in others if each]
 
 
-def cost_of(run: Run) -> dict[str, Any]:
+def cost_of(run: Configuration) -> dict[str, Any]:
     """The cost of a run; what is unknown is empty, None or NaN."""
     computed = run.config.computed
     threads = computed and computed.threads
@@ -116,7 +121,7 @@ declare(
 )
 
 
-def settings(run: Run) -> dict[str, str]:
+def settings(run: Configuration) -> dict[str, str]:
     """The run's options, without the seed, by their names on the command line."""
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
@@ -148,7 +153,7 @@ declare(
 )
 
 
-def class_report(run: Run) -> pd.DataFrame:
+def class_report(run: Configuration) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as in
     scikit-learn's report.
 
@@ -171,14 +176,14 @@ def class_report(run: Run) -> pd.DataFrame:
     return table.astype({"support": int})
 
 
-def confusion_counts(run: Run) -> Floats:
+def confusion_counts(run: Configuration) -> Floats:
     """(K, K) numbers of test clips, means over seeds; rows are true classes."""
     true = run.labels.T.astype(float)
     predicted = run.decisions.sum(axis=0)
     return true @ predicted / len(run.seeds)
 
 
-def confusion_by_category(run: Run) -> dict[str, Any]:
+def confusion_by_category(run: Configuration) -> dict[str, Any]:
     """`confusion_counts`, classes and categories; each category's are side by side."""
     order = run.class_order
     return {
@@ -196,7 +201,7 @@ declare(
 )
 
 
-def confusion_table(run: Run) -> pd.DataFrame:
+def confusion_table(run: Configuration) -> pd.DataFrame:
     """`confusion_counts` with the classes' names, one row for each true class."""
     counts = confusion_counts(run)
     true = pd.Index(run.classes, name="true / predicted")
@@ -212,7 +217,7 @@ declare(
 )
 
 
-def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
+def confused_pairs(run: Configuration, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The `most` most frequent errors; counts are means over seeds."""
     counts = confusion_counts(run)
     np.fill_diagonal(counts, 0)
@@ -274,7 +279,7 @@ def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
     return sorted(classes[:most])
 
 
-def common_mistake(run: Run) -> dict[str, Any] | None:
+def common_mistake(run: Configuration) -> dict[str, Any] | None:
     """The most frequent error: true and predicted class, count (a mean over seeds), of
     (the clips of the true class), equals (other errors with the same count), wrong and
     right (the surest clip with this error, and the surest correct clip of the predicted
@@ -308,7 +313,7 @@ declare(
 )
 
 
-def error_table(run: Run) -> pd.DataFrame:
+def error_table(run: Configuration) -> pd.DataFrame:
     """The errors of each class, missed or false positive, the surest of a kind first.
 
     Probabilities are means over the seeds. A class is predicted if more than half of
@@ -359,8 +364,8 @@ class Gain:
 
     name: str
     added: str  # the added channels
-    less: Run
-    more: Run  # the run that has them too
+    less: Configuration
+    more: Configuration  # the run that has them too
     difference: Estimate  # its score minus the other's
     verdict: str
 
@@ -385,12 +390,12 @@ class Gain:
         }
 
 
-def ablation_gains(ranking: Ranking) -> list[Gain]:
+def ablation_gains(ranking: ConfigurationRanking) -> list[Gain]:
     """The pairs of runs that differ only in features, by rank. A difference from the
     best has the test of the comparison; the others are a family of tests.
     """
     runs = ranking.runs
-    inside: dict[tuple[Run, Run], None] = {}
+    inside: dict[tuple[Configuration, Configuration], None] = {}
     for more, less in permutations(runs, 2):
         smaller = less.channels < more.channels
         if smaller and differing_options(less, more) == {"features"}:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from featurestack.analysis.report.runs import Ranking, Run
+from featurestack.analysis.report.runs import Configuration, ConfigurationRanking
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.base.shell import quoted
@@ -27,7 +27,7 @@ from featurestack.results.run_folder import scored_features
 class Evidence:
     """The facts that warnings are found in."""
 
-    main: Ranking | None  # None without a run
+    main: ConfigurationRanking | None  # None without a run
     cache: Cache | None = None
     checked: Sequence[Attributes] = ()  # findings of `check`
     old_runs: int = 0  # number of runs of other data, which are left out
@@ -40,7 +40,7 @@ class Evidence:
         return None
 
 
-def untested(cache: Cache, runs: Sequence[Run] = ()) -> set[str]:
+def untested(cache: Cache, runs: Sequence[Configuration] = ()) -> set[str]:
     """Ids of original clips that failed and lack every feature that these runs were
     trained on; if there are no runs, every feature.
     """

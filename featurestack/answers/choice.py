@@ -38,14 +38,14 @@ from featurestack.comparison.ranking import ModelRanking
 from featurestack.comparison.scores import Predictions
 from featurestack.comparison.significance import TRAINING_VARIANCE
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RUN_FORMAT, Plain, RunConfig
-from featurestack.results.dataset_folders import claim
+from featurestack.results.dataset_folders import register
 from featurestack.results.run_folder import (
     RunFolder,
-    claim_run,
+    register_run,
     write_config,
     write_predictions,
 )
@@ -141,7 +141,7 @@ class SetScores:
         features = "+".join(names)
         if (features, outer) in self.known:
             return self.known[features, outer]
-        answers = self.fits.answers(features, [part for part, _ in choosing])
+        answers = self.fits.logits(features, [part for part, _ in choosing])
         own = [
             of_part[np.searchsorted(part.tested, tested)]
             for (part, tested), of_part in zip(choosing, answers)
@@ -189,7 +189,7 @@ def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> SetSc
     scores = SetScores(fits_of(make_plan(part_of(options, RunOptions, **given))))
     plan, choosing = scores.fits.plan, [*chain(*scores.choosing.values())]
     for name in progress(plan.channel_names, label="ranking", unit="features"):
-        scores.fits.answers(name, [part for part, _ in choosing])
+        scores.fits.logits(name, [part for part, _ in choosing])
     return scores
 
 
@@ -218,7 +218,7 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
     known = [*FEATURES.complete()]
 
     def place(name: str) -> tuple[int, str]:
-        own = parse_channel(name).name
+        own = parse_feature_name(name).name
         return known.index(own) if own in known else len(known), name
 
     counts = {
@@ -276,8 +276,8 @@ def write_answer(
     runs   tested fold -> the run that has trained its set on the other folds
     later  the run of the set that is recommended for later use
     """
-    claim_run(folder, runs, ("predictions.csv",), FILE)
-    claim(OwnFiles(folder), later.config.dataset_identity)
+    register_run(folder, runs, ("predictions.csv",), FILE)
+    register(OwnFiles(folder), later.config.dataset_identity)
     # first: a kill in between leaves no run instead of one with another choice's folds
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
@@ -374,7 +374,7 @@ def compared_with_singles(scores: SetScores, sets: Sequence[str]) -> dict[str, P
 def chosen_in_folds(fits: Fits, chosen: Sequence[str]) -> Predictions:
     """The answers to each fold by the set that was chosen for it."""
     parts = zip(chosen, fits.parts)
-    answers = np.concatenate([fits.answers(name, [part])[0] for name, part in parts])
+    answers = np.concatenate([fits.logits(name, [part])[0] for name, part in parts])
     predictions = fits.predictions(answers, tested_by(fits.parts))
     return replace(predictions, variance=TRAINING_VARIANCE)
 
@@ -389,7 +389,7 @@ def class_rows(scores: SetScores) -> list[dict[str, Plain]]:
         return []
     labels, _ = fits.tested_clips(fits.parts)
     best = ranked_features(scores, plan.channel_names, None)[:COMPARED_BY_CLASS]
-    right = {name: fits.answered(name, fits.parts).correct for name in best}
+    right = {name: fits.predicted(name, fits.parts).correct for name in best}
     return [
         {"class": label} | {n: float(right[n][own].mean()) for n in best}
         for label, own in zip(plan.names, labels.T)

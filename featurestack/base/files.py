@@ -278,12 +278,12 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
     try:
         stage.mkdir()
         yield stage
-        lacking = []
+        absent = []
         for part in parts:
             for file in (stage / part, *sorted((stage / part).rglob("*"))):
                 place = folder / file.relative_to(stage)
                 if not place.exists():
-                    lacking.append((file, place))
+                    absent.append((file, place))
                 elif file.is_dir() != place.is_dir() or (
                     file.is_file() and not filecmp.cmp(file, place, shallow=False)
                 ):
@@ -291,7 +291,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
                         f"{place} already exists with other content and is not"
                         " replaced: move it, or give another folder, DATA="
                     )
-        for file, place in lacking:
+        for file, place in absent:
             if file.is_dir():
                 place.mkdir()
             else:

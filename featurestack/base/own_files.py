@@ -3,13 +3,14 @@
 A record in the folder names each file exactly. Only these files are replaced or
 removed, and never a link. A file that was written once is known by the hash
 of its content, and stays if the user changed it; a file that is written again and again
-(a run's history, a cache's features) is claimed by its name, which is refused if the
+(a run's history, a cache's features) is registered by its name, which is refused if the
 user has such a file already. A record that cannot be read is an error: without it the
 program's own files would count as the user's.
 
 A folder may belong to something, such as a cache to the sounds that it was made of. The
-first claim writes this identity into the record, and a later claim by another identity
-is refused under the same lock, as is one by a command that began at the same time.
+first call of `register` writes this identity into the record, and a later one by
+another identity is refused under the same lock, as is one by a command that began at
+the same time.
 
 Commands that run at once share a record: it is read, merged and written under its lock.
 A folder whose record is named NO_DATA is not read as sounds.
@@ -36,7 +37,7 @@ from featurestack.base.files import (
 RECORD = ".featurestack.json"
 # a folder with this record was written by a command, and holds no data
 NO_DATA = ".no-data.json"
-ANY = "any"  # in place of a hash: the name was claimed, whatever the file holds
+ANY = "any"  # in place of a hash: the name was registered, whatever the file holds
 # what a command that was ended leaves beside a record: its lock, drafts of files
 TRACE = re.compile(r"\..+\.json\.lock|\..+\.\d+\.\d+")
 
@@ -121,7 +122,7 @@ class OwnFiles:
                 f" since, and is not replaced: move it, or give another {option}"
             )
 
-    def claim(
+    def register(
         self,
         names: Iterable[str],
         remedy: str,
@@ -131,7 +132,7 @@ class OwnFiles:
         is_other: Callable[[str], bool] = lambda identity: True,
     ) -> None:
         """Take these names for files that the caller writes at any time; RequestError,
-        and nothing is claimed, if the user has one of them.
+        and nothing is registered, if the user has one of them.
 
         remedy    what the user can do then
         known     whether a file that no record names is ours by its content

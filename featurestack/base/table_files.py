@@ -35,7 +35,7 @@ FILE_COLUMNS = (
 TEXT_TABLES = (".csv", ".tsv", ".txt")  # endings of tables' files
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 # how R, pandas and spreadsheets write a cell of which nothing is known
-MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
+NA_TEXTS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
 # a cell in quotes, or the end of a line
 QUOTED = re.compile(r'(?<![^,;\t\r\n ])"(?:[^"]|"")*"')
 LINE_END = re.compile(rf"{QUOTED.pattern}|\r\n?")
@@ -48,13 +48,13 @@ SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
 def read_table(
-    path: Path, columns: Sequence[str] = (), missing: Sequence[str] = MISSING
+    path: Path, columns: Sequence[str] = (), na_texts: Sequence[str] = NA_TEXTS
 ) -> pd.DataFrame:
     """The table of a file as text, indexed by line; RequestError without `columns`.
-    Cells that are `missing` are ''; a table of this program has none.
+    Cells that are `na_texts` are ''; a table of this program has none.
     """
-    frame = parse_csv(path, read_text(path), missing=())
-    frame = frame.mask(frame.isin(missing), "")
+    frame = parse_csv(path, read_text(path), na_texts=())
+    frame = frame.mask(frame.isin(na_texts), "")
     if not set(columns) <= set(frame):
         raise RequestError(
             f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
@@ -111,9 +111,11 @@ def read_bytes(path: Path) -> bytes:
         raise RequestError(f"{path} cannot be read as a table: {error}") from None
 
 
-def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.DataFrame:
+def parse_csv(
+    path: Path, text: str, na_texts: Sequence[str] = NA_TEXTS
+) -> pd.DataFrame:
     """The table of a CSV's text, indexed by line; `path` is for errors. A cell that a
-    row lacks, or that is `missing`, is ''. A cell too many, such as an unquoted comma
+    row lacks, or that is `na_texts`, is ''. A cell too many, such as an unquoted comma
     makes, is refused.
     """
     first, _, rest = text.partition("\n")
@@ -152,7 +154,7 @@ def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.Dat
     if not names:
         raise RequestError(f"{path} cannot be read as a CSV: it is empty")
     table = pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
-    return table.mask(table.isin(missing), "")
+    return table.mask(table.isin(na_texts), "")
 
 
 def cell_number(text: str) -> float | None:

@@ -27,7 +27,7 @@ from featurestack.comparison.metrics import Floats, class_weights, indicator
 from featurestack.comparison.scores import ACCURACY, suited
 from featurestack.comparison.significance import TRAINING_VARIANCE, accuracy_interval
 from featurestack.features_cache import clip_table
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.row_statistics import over_time
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
@@ -66,7 +66,7 @@ def judged_by(
     return metric.title, weights
 
 
-def answers_left_out(
+def logits_left_out(
     blocks: Sequence[NDArray[np.floating]],
     targets: NDArray[np.integer] | NDArray[np.bool_],
     groupings: Sequence[NDArray[np.generic]],
@@ -93,19 +93,19 @@ def answers_left_out(
 
 
 def scores_of_clips(
-    targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
+    targets: NDArray[np.integer] | NDArray[np.bool_], logits: Floats
 ) -> tuple[Floats, Floats]:
     """Scores and weights (N, K) whose mean is the accuracy, of uneven classes balanced
     accuracy, or macro AUROC. With tags, a clip's score for its label is the share of
     clips without the label for which the model predicts a lower value.
     """
     if targets.ndim == 1:
-        correct = answers.argmax(axis=1) == targets
+        correct = logits.argmax(axis=1) == targets
         return correct[:, None].astype(float), judged_by(targets)[1][:, None]
     scores = np.zeros(targets.shape)
     for label, has in enumerate(targets.T):
-        others = np.sort(answers[~has, label])
-        labelled = answers[has, label]
+        others = np.sort(logits[~has, label])
+        labelled = logits[has, label]
         below = np.searchsorted(others, labelled) + np.searchsorted(
             others, labelled, "right"
         )
@@ -129,10 +129,10 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         # squares find a class whose measures lie between those of others
         columns = [from_mean[name].to_numpy() for name in names]
         blocks = [np.column_stack([column, column**2]) for column in columns]
-        (answers,) = answers_left_out(blocks, targets, [folds], ridge.PLAIN)
+        (logits,) = logits_left_out(blocks, targets, [folds], ridge.PLAIN)
         if clip_table.has_tags(table):
-            answers = fold_ranks(answers, folds)
-        scores, weights = scores_of_clips(targets, answers)
+            logits = fold_ranks(logits, folds)
+        scores, weights = scores_of_clips(targets, logits)
         of_scores = np.repeat(groups, scores.shape[1])
         flat, counts = scores.reshape(-1, 1), weights.ravel()
         mean = np.average(scores, weights=weights)
@@ -211,10 +211,10 @@ def accuracies(
     targets = targets_of(table)
     splits = [groups, *random_splits(groups, table["label"])]
     groupings = [split.to_numpy(str) for split in splits]
-    answers = answers_left_out(values, targets, groupings, ridge.MIXED)
+    logits = logits_left_out(values, targets, groupings, ridge.MIXED)
     by_group, *by_clip = (
         np.average(scores, weights=weights)
-        for scores, weights in (scores_of_clips(targets, each) for each in answers)
+        for scores, weights in (scores_of_clips(targets, each) for each in logits)
     )
     return float(np.mean(by_clip)), float(by_group)
 
@@ -238,7 +238,7 @@ def is_lost(by_clip: float, by_group: float, clips: float) -> bool:
 
 def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
     """(N, D) row statistics of each of PRICED; Impossible if clips are too short."""
-    features = [resolve_feature(parse_channel(name)) for name in PRICED]
+    features = [resolve_feature(parse_feature_name(name)) for name in PRICED]
     rate = dataset.sample_rate
     rows = zip(table["path"], clip_table.spans(table))
     statistics = []

@@ -174,7 +174,7 @@ def compute(
     >>> fs.compute(fs.tone(440, seconds=5), "mel", n_mels=64).values.shape
     (64, 431)
     """
-    from featurestack.features_cache.feature_names import parse_channel
+    from featurestack.features_cache.feature_names import parse_feature_name
     from featurestack.pipeline.clip_spectra import FeatureMap, clip_of
     from featurestack.pipeline.features import resolve_feature
 
@@ -182,7 +182,7 @@ def compute(
     if parameters:
         name += "," if "@" in name else "@"
         name += ",".join(f"{key}={value}" for key, value in parameters.items())
-    channel = parse_channel(name)
+    channel = parse_feature_name(name)
     feature = resolve_feature(channel, clip.sample_rate)
     try:
         values = feature.stored_values(clip, "float32")

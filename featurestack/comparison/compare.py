@@ -29,7 +29,7 @@ from featurestack.base.quantities import (
     points,
     spelt_alike,
 )
-from featurestack.base.table_files import MISSING
+from featurestack.base.table_files import NA_TEXTS
 from featurestack.base.terminal import warn
 from featurestack.comparison import metrics
 from featurestack.comparison.ranking import ModelRanking, in_order
@@ -66,7 +66,7 @@ class TestedRun(Protocol):
     def scored(self) -> pd.DataFrame:
         """A row for each tested clip: clip_id (the index too), group, fold."""
 
-    def answers(self) -> tuple[Any, Any]:
+    def probabilities(self) -> tuple[Any, Any]:
         """Probabilities (N, K) and targets, (N,) or with several labels (N, K)."""
 
 
@@ -238,7 +238,7 @@ def named(predictions: Any) -> dict[str, Any]:
 
 
 def is_run(model: Any) -> bool:
-    return hasattr(model, "scored") and hasattr(model, "answers")
+    return hasattr(model, "scored") and hasattr(model, "probabilities")
 
 
 def clips_of_arrays(
@@ -252,8 +252,8 @@ def clips_of_arrays(
     numbers, unknown = np.zeros(clips, np.intp), isinstance(folds, str)
     if folds is not None and not unknown:
         each = one_each("folds", aligned("folds", folds, index), clips)
-        if (lacking := pd.isna(each)).any():
-            raise RequestError(f"folds, row {lacking.argmax()}: the clip has no fold")
+        if (absent := pd.isna(each)).any():
+            raise RequestError(f"folds, row {absent.argmax()}: the clip has no fold")
         numbers = pd.factorize(each, sort=True)[0].astype(np.intp)
     elif folds not in (None, "unknown"):
         raise RequestError(
@@ -311,7 +311,7 @@ def clips_of_runs(runs: Mapping[str, TestedRun]) -> ComparedClips:
             raise RequestError(
                 f"{other} and {name} cannot be compared: they have other {reason}"
             )
-    _, targets = run.answers()
+    _, targets = run.probabilities()
     return ComparedClips(
         metrics.indicator(targets, len(run.classes)),
         (*run.classes,),
@@ -466,7 +466,7 @@ def one_each(name: str, values: Any, clips: int) -> NDArray[np.object_]:
             " clip"
         )
     text = [None if own is None else str(own) for own in comparable(array)]
-    missing = ("", "None", *MISSING)
+    missing = ("", "None", *NA_TEXTS)
     return np.array(
         [None if own is None or own.strip() in missing else own for own in text], object
     )
@@ -537,7 +537,7 @@ def probabilities_of(name: str, model: Any, clips: ComparedClips) -> metrics.Flo
     rows = model
     if is_run(model):
         rows = pd.DataFrame(
-            model.answers()[0], model.scored()["clip_id"], [*model.classes]
+            model.probabilities()[0], model.scored()["clip_id"], [*model.classes]
         )
     rows = aligned(name, rows, clips.index)
     values = array_of(f"predictions of {name}", rows)

@@ -29,7 +29,7 @@ from featurestack.base.files import hash_of
 from featurestack.embeddings import networks
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import FEATURES, Feature
+from featurestack.pipeline.features import FEATURES, FeatureDefinition
 from featurestack.pipeline.parameters import Impossible
 
 Array = NDArray[np.float32]
@@ -377,7 +377,7 @@ def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
     return np.repeat(np.arange(1.0, len(rows) + 1), rows)
 
 
-FEATURES["embedding"] = Feature(
+FEATURES["embedding"] = FeatureDefinition(
     "embedding",
     embedding,
     units="embedding",

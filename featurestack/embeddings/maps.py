@@ -33,11 +33,11 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.embeddings.networks import RESNET, digest_of
-from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import (
     FEATURES,
-    Feature,
+    FeatureDefinition,
     resolve_feature,
     stored_map,
 )
@@ -92,7 +92,7 @@ def source_name(*, of: str, frame: float | None = None) -> str:
         )
     if FEATURES.knows(of) and FEATURES[of].frame_unit != "s":
         raise RequestError(f"of={of}: its columns are not frames in time")
-    return Channel(of, (("frame", frame),) if frame else ()).stored
+    return FeatureName(of, (("frame", frame),) if frame else ()).stored
 
 
 def one_column(
@@ -101,7 +101,7 @@ def one_column(
     """(1,) the clip's beginning; Impossible if the feature whose map is read is
     impossible, or has a single frame.
     """
-    channel = parse_channel(source_name(**parameters))
+    channel = parse_feature_name(source_name(**parameters))
     if sample_rate and FEATURES.knows(channel.name):  # it was not brought
         source = resolve_feature(channel, sample_rate)
         if source.shape(sample_rate, samples)[1] < 2:
@@ -197,9 +197,9 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     state, _ = read_weights(path)
     # only training counts batches
     needed = [key for key in network.state_dict() if not key.endswith("_tracked")]
-    if lacking := [key for key in needed if key not in state]:
+    if absent := [key for key in needed if key not in state]:
         raise RequestError(
-            f"{path} lacks {lacking[0]}: models/ holds torchvision's file of ResNet-18,"
+            f"{path} lacks {absent[0]}: models/ holds torchvision's file of ResNet-18,"
             " or its first three stages"
         )
     stages = {key: state[key] for key in needed}
@@ -242,9 +242,9 @@ def texture(
 @functools.cache
 def statistics_of(frames: int) -> "TextureStatistics":
     from featurestack.train.models.vectors import TextureStatistics
-    from featurestack.train.network_input import Plane
+    from featurestack.train.network_input import ChannelSize
 
-    return TextureStatistics((Plane(GRID_ROWS, frames, timed=True),), frames)
+    return TextureStatistics((ChannelSize(GRID_ROWS, frames, timed=True),), frames)
 
 
 OF_MAP: dict[str, Any] = {
@@ -253,9 +253,9 @@ OF_MAP: dict[str, Any] = {
     "frames": one_column,
     "source_of": source_name,
 }
-FEATURES["imagenet"] = Feature(
+FEATURES["imagenet"] = FeatureDefinition(
     "imagenet", imagenet, rows=SHAPES, version=3, recorded=map_facts, **OF_MAP
 )
-FEATURES["texture"] = Feature(
+FEATURES["texture"] = FeatureDefinition(
     "texture", texture, rows=MAP_STATISTICS, version=2, **OF_MAP
 )

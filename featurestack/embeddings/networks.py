@@ -23,7 +23,7 @@ from featurestack.base.files import content_hash
 from featurestack.base.quantities import listed
 from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell, tell_once
-from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
 from featurestack.train.pretrained import (
     MEGABYTES,
     MODELS_FOLDER,
@@ -336,7 +336,7 @@ def fetch_absent(sample_rate: int) -> None:
         )
 
 
-def network_of(channel: Channel) -> str:
+def network_of(channel: FeatureName) -> str:
     """The pretrained network that a feature needs, by name; '' if it needs none."""
     if channel.name == "imagenet":
         return RESNET
@@ -348,7 +348,7 @@ def networks_in(features: str) -> dict[str, str]:
     """The pretrained networks that a set needs, by name, each with its licence."""
     about = {name: published.about for name, published in KNOWN.items()}
     about[RESNET] = RESNET_ABOUT
-    needed = map(network_of, map(parse_channel, features.split("+")))
+    needed = map(network_of, map(parse_feature_name, features.split("+")))
     return {name: about.get(name, "your own") for name in needed if name}
 
 
@@ -370,8 +370,8 @@ def network_remarks() -> list[str]:
         about = f"; {KNOWN[name].about}" if name in KNOWN else ""
         try:
             lines.append(f"  {name}: in {find_network(name)[0]}{about}")
-        except RequestError as lacking:
-            lines.append(f"  {lacking}")
+        except RequestError as error:
+            lines.append(f"  {error}")
     typed = make_command("network", f"NETWORK={RESNET}")
     where = (
         f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"

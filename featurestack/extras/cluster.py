@@ -17,8 +17,8 @@ from distributed import Client, KilledWorker
 from distributed.comm import CommClosedError
 
 from featurestack.base.errors import Failed, RequestError, see
-from featurestack.features_cache.claims import RunIsGone
-from featurestack.pipeline.extraction_request import libraries
+from featurestack.features_cache.reservations import ExtractionIsGone
+from featurestack.pipeline.extraction_plan import libraries
 from featurestack.pipeline.worker import (
     Backend,
     ClipTasks,
@@ -61,7 +61,7 @@ class Cluster(Backend):
             raise Failed(
                 "the Dask scheduler was lost; run the same command again to resume"
             ) from error
-        except RunIsGone as error:
+        except ExtractionIsGone as error:
             raise Failed(
                 "a Dask worker does not see this run in the cache: the folder has to be"
                 " at the same path on all machines, on a file system whose locks reach"

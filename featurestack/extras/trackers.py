@@ -46,16 +46,16 @@ class TensorBoard:
         )
         text = json.dumps(asdict(run.config), indent=2, ensure_ascii=False)
         # indented: code in Markdown
-        self.claim()  # the event file is there at once, and a kill may follow
+        self.register()  # the event file is there at once, and a kill may follow
         self.writer.add_text("run.json", textwrap.indent(text, "    "))
 
-    def claim(self) -> None:
+    def register(self) -> None:
         """Enter the files that this tracker has made into the run's record."""
         from featurestack.base.own_files import OwnFiles
 
         made = run_files(self.folder) - self.before
         names = sorted(str(file.relative_to(self.run.path)) for file in made)
-        OwnFiles(self.run.path).claim(names, "move it", made.__contains__)
+        OwnFiles(self.run.path).register(names, "move it", made.__contains__)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -69,7 +69,7 @@ class TensorBoard:
             for name, value in self.run.scores().loc[self.fold].items():
                 self.writer.add_scalar(f"summary/test_{name}", value)
         self.writer.close()
-        self.claim()
+        self.register()
         print(f"tensorboard --logdir {self.folder}")
 
 
@@ -118,7 +118,7 @@ class WeightsAndBiases(TensorBoard):
         board = self.board
         place = f"wandb sync {Path(board.dir).parent}" if board.offline else board.url
         board.finish(exit_code=0 if complete else 1)
-        self.claim()
+        self.register()
         print(place)
 
 

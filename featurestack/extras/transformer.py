@@ -18,7 +18,11 @@ from featurestack.base.terminal import tell_once
 from featurestack.cli.audio import RATE, compute
 from featurestack.cli.notebook import cache as opened
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
+from featurestack.features_cache.feature_names import (
+    FeatureName,
+    parse_feature_name,
+    parse_list,
+)
 from featurestack.features_cache.row_statistics import is_time, summaries
 from featurestack.features_cache.source_changes import audio_state
 from featurestack.pipeline.audio import Info, file_infos
@@ -114,19 +118,21 @@ class Features(TransformerMixin, BaseEstimator):
             return self.cache
         return opened(str(self.cache), DATA)
 
-    def _channels(self, cache: Cache | None) -> list[Channel]:
+    def _channels(self, cache: Cache | None) -> list[FeatureName]:
         names = [self.features] if isinstance(self.features, str) else self.features
         return [*chain(*parse_list(" ".join(names), cache.features if cache else ()))]
 
-    def _blocks(self, clips: list[Any], cache: Cache | None) -> dict[Channel, NDArray]:
+    def _blocks(
+        self, clips: list[Any], cache: Cache | None
+    ) -> dict[FeatureName, NDArray]:
         """Channel -> (clips, rows, 2 for mean and deviation, or values)."""
         summary = self._stored(clips, cache) if cache else {}
         for number, given in enumerate(clips):
-            lacking = [c for c in self.channels_ if (c, number) not in summary]
-            if not lacking:
+            absent = [c for c in self.channels_ if (c, number) not in summary]
+            if not absent:
                 continue
             clip = self._clip(given)
-            for channel in lacking:
+            for channel in absent:
                 name, timed = self.channels_[channel]
                 maps = compute(clip, name).values[None]
                 summary[channel, number] = summaries(maps, timed)[0]
@@ -137,11 +143,11 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _stored(
         self, clips: list[Any], cache: Cache
-    ) -> dict[tuple[Channel, int], NDArray]:
+    ) -> dict[tuple[FeatureName, int], NDArray]:
         """(channel, place of the clip) -> its numbers, as far as the cache has them."""
         rows = rows_of_files(cache, clips)
         places = np.flatnonzero(rows >= 0)
-        summary: dict[tuple[Channel, int], NDArray] = {}
+        summary: dict[tuple[FeatureName, int], NDArray] = {}
         for channel in filter(cache.__contains__, self.channels_):
             for start in range(0, len(places), CACHE_BATCH):
                 batch = places[start : start + CACHE_BATCH]
@@ -181,20 +187,24 @@ def common_rate(clips: list[Any], expected: int | None = None) -> int:
     return min(rates, default=RATE)
 
 
-def computed_as(channel: Channel, rate: int, cache: Cache | None) -> tuple[str, bool]:
+def computed_as(
+    channel: FeatureName, rate: int, cache: Cache | None
+) -> tuple[str, bool]:
     """The name by which a feature is computed, and whether its columns are time."""
     if cache and channel in cache:
         maps = cache[channel]
-        name = replace(parse_channel(maps.stored), rows=channel.rows)  # mel@frame=46
+        name = replace(
+            parse_feature_name(maps.stored), rows=channel.rows
+        )  # mel@frame=46
         return str(name), is_time(maps.frame_unit) and maps.frames > 1
     feature = resolve_feature(channel, rate)
     if cache:
-        lacking = f"the cache {cache.folder} lacks {channel}: it is computed each time"
-        tell_once(f"{lacking}; {cache.remedy(str(channel))}")
+        absent = f"the cache {cache.folder} lacks {channel}: it is computed each time"
+        tell_once(f"{absent}; {cache.remedy(str(channel))}")
     return str(channel), is_time(feature.frame_unit) and feature.frames is not None
 
 
-def versions_of(channels: Iterable[Channel]) -> dict[str, int | str]:
+def versions_of(channels: Iterable[FeatureName]) -> dict[str, int | str]:
     """Feature -> the version of its code here; without those that others brought."""
     features = (FEATURES.find(channel.name) for channel in channels)
     return {feature.name: feature.code_version for feature in features if feature}

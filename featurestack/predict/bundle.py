@@ -46,7 +46,7 @@ from featurestack.train.checkpoint import (
     not_finite,
     read_safely,
 )
-from featurestack.train.compute import answers_of, place
+from featurestack.train.compute import place, probabilities_of
 from featurestack.train.models import resolve
 from featurestack.train.network_input import AnyFloats, InputSpec, Statistics
 
@@ -189,17 +189,19 @@ class RunModel(FoldModels):
             self.foreign = share_of_sure(sum(counts).numpy())
 
     def by_fold(self, values: Values, filled: Floats) -> list[ClassProbabilities]:
-        return [self.answers(fold, values, filled) for fold in self.fold_numbers]
+        return [self.probabilities(fold, values, filled) for fold in self.fold_numbers]
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
         """(B, D, H, W) the input of a fold's network."""
         return self.input.prepare(values, self.statistics[fold], filled).float()
 
-    def answers(self, fold: int, values: Values, filled: Floats) -> ClassProbabilities:
+    def probabilities(
+        self, fold: int, values: Values, filled: Floats
+    ) -> ClassProbabilities:
         """(N, K) probabilities of a fold's model, BATCH clips at a time."""
         x = self.prepare(fold, values, filled)
         batches = (batch.to(self.compute.device) for batch in x.split(BATCH))
-        return answers_of(self.networks[fold], batches, self.compute, self.task)
+        return probabilities_of(self.networks[fold], batches, self.compute, self.task)
 
 
 BUNDLE_RECORD = ".bundle.json"  # names the files that `bundle` writes

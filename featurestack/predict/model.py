@@ -27,19 +27,19 @@ from featurestack.base.quantities import counted
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
 from featurestack.comparison.metrics import DEFAULT_THRESHOLD, Floats, decide
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
 from featurestack.pipeline.clip_spectra import Clip, ClipLike, clip_of, is_one
-from featurestack.pipeline.features import FEATURES, Feature, resolve_feature
+from featurestack.pipeline.features import FEATURES, FeatureDefinition, resolve_feature
 from featurestack.predict import bundle
 from featurestack.predict.options import (
     PredictOptions,
     TrainedOptions,
     class_thresholds,
 )
-from featurestack.results.config import StoredChannel
+from featurestack.results.config import InputChannel
 from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
@@ -141,7 +141,7 @@ class Model:
         self.thresholds = {**defaults, **self.networks.thresholds}
         self.sample_rate = self.config.sample_rate
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
-        self.channels: list[tuple[Feature, StoredChannel]] = []
+        self.channels: list[tuple[FeatureDefinition, InputChannel]] = []
         for channel in self.config.channels:
             with registry.defined_in(
                 self.config.own_code, f"the feature {channel.stored}"
@@ -230,7 +230,7 @@ class Model:
     def predictions(self, clips: Iterable[tuple[int, Samples]]) -> list[Prediction]:
         return [
             Prediction(predicted, dict(zip(self.classes, map(float, probabilities))))
-            for _, probabilities, predicted in self.answers(clips)
+            for _, probabilities, predicted in self.predicted(clips)
         ]
 
     def warm(self) -> None:
@@ -269,7 +269,7 @@ class Model:
         filled = np.array([len(y) / self.samples for y in clips])
         return [np.stack(channel) for channel in zip(*each, strict=True)], filled
 
-    def answers(
+    def predicted(
         self, clips: Iterable[tuple[Key, Samples]]
     ) -> Iterator[tuple[Key, bundle.ClassProbabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all folds together, and
@@ -319,7 +319,7 @@ def stored_values(
     y: Samples,
     sample_rate: int,
     samples: int,
-    channels: Iterable[tuple[Feature, StoredChannel]],
+    channels: Iterable[tuple[FeatureDefinition, InputChannel]],
 ) -> bundle.Values:
     """The values of a clip of `samples` samples, of which `y` may lack the last ones,
     as a cache stores them: (rows, frames) a channel.
@@ -335,10 +335,10 @@ def stored_values(
     return stored
 
 
-def feature_of(described: StoredChannel, sample_rate: int) -> Feature:
+def feature_of(described: InputChannel, sample_rate: int) -> FeatureDefinition:
     """The feature that computes a channel; RequestError if nothing here does."""
     stored = described.stored
-    channel = parse_channel(stored)
+    channel = parse_feature_name(stored)
     if FEATURES.knows(channel.name):
         feature = resolve_feature(channel, sample_rate)
         if not feature.source or feature.read_map():
@@ -350,7 +350,7 @@ def feature_of(described: StoredChannel, sample_rate: int) -> Feature:
 
 
 def refuse_other_values(
-    feature: Feature, trained: StoredChannel, sample_rate: int, samples: int
+    feature: FeatureDefinition, trained: InputChannel, sample_rate: int, samples: int
 ) -> None:
     """RequestError if the feature is not computed as the run was trained on it."""
     rows, frames = feature.shape(sample_rate, samples)

@@ -75,7 +75,7 @@ def trained_on(config: RunConfig, files: Mapping[str, Path]) -> list[str]:
 
 
 def tell_model(model: "Model", files: Mapping[str, Path]) -> None:
-    """Say which model answers, and which of the files it was trained on."""
+    """Say which model predicts, and which of the files it was trained on."""
     tell(f"predicted by {model.title}")
     if (foreign := model.networks.foreign) is not None:
         tell(
@@ -104,7 +104,7 @@ def longer_files(model: "Model", files: Mapping[str, Path]) -> dict[str, Path]:
 def predict_each(
     model: "Model", files: Mapping[str, Path], longer: Mapping[str, Path]
 ) -> pd.DataFrame:
-    """`file`, then `answered`: one row a file; of those that are `longer` than the
+    """`file`, then `predict_parts`: one row a file; of those that are `longer` than the
     model's clips, windows, a quarter of a window apart, with `start` and `end`.
     """
     if not longer:
@@ -117,7 +117,7 @@ def predict_files(
     files: Mapping[str, Path],
     places: Mapping[str, Span] | None = None,
 ) -> pd.DataFrame:
-    """`answered` for the beginning of each file, by all folds' models together.
+    """`predict_parts` for the beginning of each file, by all folds' models together.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
@@ -138,7 +138,7 @@ def predict_files(
         yield key, y[: max(1, round(seconds * rate))]
 
     bar = progress(files.items(), label="predicting", unit="files", total=len(files))
-    table, _ = answered(model, bar, beginning)
+    table, _ = predict_parts(model, bar, beginning)
     if longer:
         warn(
             f"only the first {duration(model.seconds)} of"
@@ -147,12 +147,12 @@ def predict_files(
     return table
 
 
-def answered(
+def predict_parts(
     model: "Model",
     files: Iterable[tuple[str, Path]],
     parts: Callable[[str, Path, Info], Iterator[tuple[Hashable, Samples]]],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """`predicted` (see `Model.answers`) and a probability for each class, a row for
+    """`predicted` (see `Model.predicted`) and a probability for each class, a row for
     each part of the files, indexed by its key; and the keys of files that cannot be
     read. Messages name these, and files of a lower sample rate.
     """
@@ -171,10 +171,12 @@ def answered(
                 unread.append(key)
 
     with audio.damaged_frames() as damaged:
-        answers = [*model.answers(clips())]
-    values = np.reshape([values for _, values, _ in answers], (-1, len(model.classes)))
-    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
-    table.insert(0, "predicted", [text for _, _, text in answers])
+        predictions = [*model.predicted(clips())]
+    values = np.reshape(
+        [values for _, values, _ in predictions], (-1, len(model.classes))
+    )
+    table = pd.DataFrame(values, [key for key, _, _ in predictions], model.classes)
+    table.insert(0, "predicted", [text for _, _, text in predictions])
     tell_low_rates(rates, model.sample_rate)
     tell_failures(failures, damaged, len({*rates, *failures}))
     return table, unread
@@ -211,10 +213,10 @@ def predict_recordings(
     hop: float,
     clips: Collection[str] = (),
 ) -> pd.DataFrame:
-    """`answered` for windows of `model.window` seconds, one every `hop` seconds, or as
-    in `predict_files` for those that are `clips`; the key is file, start and end. Files
-    that cannot be read are left out, and named.
-    RequestError if audio between windows would be left out.
+    """`predict_parts` for windows of `model.window` seconds, one every `hop` seconds,
+    or as in `predict_files` for those that are `clips`; the key is file, start and end.
+    Files that cannot be read are left out, and named. RequestError if audio between
+    windows would be left out.
     """
     rate = model.sample_rate
     samples = round(model.window * rate)
@@ -246,7 +248,7 @@ def predict_recordings(
             y = recording.window((start, end), rate)
             yield (name, round(start, TIME_DIGITS), round(end, TIME_DIGITS)), y
 
-    table, unread = answered(model, recordings.items(), windows)
+    table, unread = predict_parts(model, recordings.items(), windows)
     table.index = pd.MultiIndex.from_tuples(table.index, names=["file", "start", "end"])
     table = table.reset_index()
     return table[~table["file"].isin(unread)]
@@ -274,7 +276,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     else:
         files = [Path(path) for path in other.table["path"]]
         place = options.reports / other.name / "predictions"
-        place = dataset_folders.claim_folder(
+        place = dataset_folders.register_folder(
             place, of_files(other.source, files), ANSWERS_RECORD
         ).folder
         digits = run.config.hash[:DIGITS_OF_RUN]
@@ -284,10 +286,10 @@ def score_elsewhere(options: PredictOptions) -> int:
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
     places = dict(zip(table.index, spans(table)))
-    answers = predict_files(model, table["path"].map(Path).to_dict(), places)
-    if answers.empty:
+    predicted = predict_files(model, table["path"].map(Path).to_dict(), places)
+    if predicted.empty:
         raise RequestError(f"no file of {other.name} can be read")
-    clips, classes = table.loc[answers.index], (*run.classes,)
+    clips, classes = table.loc[predicted.index], (*run.classes,)
     labels = indicator(run.task.targets(clips["target"], classes), len(classes))
     predictions = Predictions(
         metric=suited(run.task.metric, labels),
@@ -295,11 +297,11 @@ def score_elsewhere(options: PredictOptions) -> int:
         groups=clips["group"].to_numpy(),
         folds=np.zeros((1, len(clips)), np.intp),  # one model predicts all
         labels=labels,
-        probabilities=lost_ties(answers[run.classes].to_numpy(float), labels)[None],
+        probabilities=lost_ties(predicted[run.classes].to_numpy(float), labels)[None],
     )
     columns = {"clip_id": "clip", "target": "label", "group": "group"}
     of_clips = clips[[*columns]].rename(columns=columns).assign(fold=1)
-    written = pd.concat([of_clips, answers[run.classes]], axis=1)
+    written = pd.concat([of_clips, predicted[run.classes]], axis=1)
     record.write({file.name: csv_text(written)})  # which compare reads
     for remark in remarks:
         tell(remark)
@@ -314,7 +316,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         f" {counted(len(clips), 'clip')}, by all folds' models together"
     )
     print(f"predictions: {file}")
-    return 1 if len(answers) < len(table) else 0
+    return 1 if len(predicted) < len(table) else 0
 
 
 def labelled_clips(
@@ -374,7 +376,7 @@ def report_folder(
         out = options.out.parent if options.out.suffix in ENDINGS else options.out
         require_writable(out)
         try:
-            dataset_folders.claim(OwnFiles(out, ANSWERS_RECORD), recordings)
+            dataset_folders.register(OwnFiles(out, ANSWERS_RECORD), recordings)
         except Taken as other:
             former = Identity.parse(other.identity).place
             raise RequestError(
@@ -387,7 +389,7 @@ def report_folder(
         place = dataset_folders.folder_of(place, config.dataset_identity, NO_DATA)
     place /= dataset_name(str(options.audio))
     require_writable(place)
-    return dataset_folders.claim_folder(place, recordings, ANSWERS_RECORD).folder
+    return dataset_folders.register_folder(place, recordings, ANSWERS_RECORD).folder
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
@@ -407,7 +409,7 @@ def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
     print(text_table(rows, [*places, *predicted, *ranks]))
 
 
-def answers_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
+def predictions_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
     if ending == ".csv":
         return as_csv(table)
     probabilities = table[classes].to_dict("records")
@@ -480,7 +482,7 @@ def predict_clips(
     else:
         table = predict_each(model, named, longer)
     if record and options.out:
-        text = answers_text(table, model.classes, options.out.suffix)
+        text = predictions_text(table, model.classes, options.out.suffix)
         record.write({options.out.name: text})
     if options.next and len(table):
         object_at(OPTIONS["next"])(options, model, table, folder)

@@ -19,7 +19,7 @@ from featurestack.base.quantities import counted, listed
 from featurestack.features_cache import row_statistics
 from featurestack.features_cache.clip_table import refuse_class_names
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
 from featurestack.features_cache.identity import Identity, pieces
 from featurestack.results.training_options import Training, Validation
 
@@ -53,7 +53,7 @@ class SoundClass:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredChannel:
+class InputChannel:
     """One channel of a run: a feature as the cache stores it, and some of its rows."""
 
     stored: str  # the feature's name in the cache
@@ -75,9 +75,9 @@ class StoredChannel:
         )
 
     @cached_property
-    def channel(self) -> Channel:
+    def channel(self) -> FeatureName:
         """The channel as a cache reads it, its rows always given."""
-        return replace(parse_channel(self.stored), rows=self.row_range)
+        return replace(parse_feature_name(self.stored), rows=self.row_range)
 
     @cached_property
     def name(self) -> str:
@@ -192,7 +192,7 @@ class RunConfig:
     code: str = ""  # digest of the text of an own model
     input_grid: str = ""  # rows x frames of the network's input
     clip_seconds: float | None = None  # s, median, if many are padded
-    channels: tuple[StoredChannel, ...] = ()  # of the network's input, in order
+    channels: tuple[InputChannel, ...] = ()  # of the network's input, in order
     cache_megabytes: float | None = None  # of the features of all clips
     command: tuple[str, ...] = ()  # NAME=value words that train it again
     # stored feature -> digest of its clips' fingerprints

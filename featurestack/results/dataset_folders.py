@@ -65,9 +65,9 @@ def folder_of(folder: Path, dataset: Identity, record: str = RECORD) -> Path:
     return next(place for place in (folder, *new) if not owner(place))
 
 
-def claim(own: OwnFiles, dataset: Identity) -> None:
+def register(own: OwnFiles, dataset: Identity) -> None:
     """Let a folder belong to a dataset; Taken if it belongs to another one."""
-    own.claim(
+    own.register(
         (),
         "",
         identity=str(dataset),
@@ -75,12 +75,12 @@ def claim(own: OwnFiles, dataset: Identity) -> None:
     )
 
 
-def claim_folder(folder: Path, dataset: Identity, record: str = RECORD) -> OwnFiles:
+def register_folder(folder: Path, dataset: Identity, record: str = RECORD) -> OwnFiles:
     """The record of the folder of `folder_of`, which then belongs to the dataset."""
     while True:
         own = OwnFiles(folder_of(folder, dataset, record), record)
         with suppress(Taken):  # by a command that began meanwhile
-            claim(own, dataset)
+            register(own, dataset)
             return own
 
 

@@ -258,7 +258,7 @@ class RunFolder:
             raise RequestError(f"{self.name} has no predictions of its {split} clips")
         return rows
 
-    def answers(
+    def probabilities(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one;
@@ -290,7 +290,7 @@ class RunFolder:
 
     def fold_scores(self, fold: int, split: str, selection: str) -> dict[str, float]:
         """The scores of one fold, as columns of history.csv."""
-        probabilities, targets = self.answers(fold, split, selection)
+        probabilities, targets = self.probabilities(fold, split, selection)
         return epoch_scores(self.task.metric, targets, probabilities)
 
 
@@ -498,14 +498,14 @@ def scored_features(runs: Path, clips: str, task: str) -> set[str]:
 # ---- made and locked
 
 
-def claim_run(
+def register_run(
     folder: Path,
     folds: Iterable[int],
     of_fold: Iterable[str] = ("predictions.csv",),
     *others: str,
     identity: str = "",
 ) -> None:
-    """Claim the names of the files that are written now, in the run's folder and in
+    """Register the names of the files that are written now, in the run's folder and in
     these folds; RequestError if the user has such a file, Taken if the folder belongs
     to a run of another identity.
     """
@@ -513,7 +513,7 @@ def claim_run(
     keep_newer(folder / "run.json", RUN_FORMAT)
     adopt(folder)
     files = OwnFiles(folder)
-    files.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, identity=identity)
+    files.register([*OF_RUN, *others, *of_folds], OTHER_RUN, identity=identity)
 
 
 def adopt(folder: Path) -> None:
@@ -525,7 +525,7 @@ def adopt(folder: Path) -> None:
     of_folds = [f"fold{fold}/{name}" for fold in folds for name in VALIDATED]
     names = [*OF_RUN, *OTHERS, *of_folds]
     present = [name for name in names if (folder / name).is_file()]
-    files.claim(present, OTHER_RUN, lambda file: True)
+    files.register(present, OTHER_RUN, lambda file: True)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from featurestack.base.json_content import digest
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import CLIP_COLUMNS
 from featurestack.features_cache.datasets import is_cache
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import has_failed
 from featurestack.results.config import RunConfig
@@ -57,7 +57,7 @@ def as_of_today(config: RunConfig, cache: Cache) -> RunConfig:
         clips = data_digests(cache, (), cache.clips[~failed])["clips"]
         return replace(config, clips=clips)
     with suppress(RequestError):
-        readable = cache.readable([*map(parse_channel, config.cache)])
+        readable = cache.readable([*map(parse_feature_name, config.cache)])
         digests = data_digests(cache, config.cache, cache.clips[readable])
         return replace(config, **digests)
     return config

@@ -74,7 +74,7 @@ def obtain(options: SourceOptions) -> Path:
             archive = options.data / ARCHIVE
             record = OwnFiles(options.data, ".download.json")
             names = archive.name, part_of(archive).name
-            record.claim(names, f"ARCHIVE={archive} takes it")
+            record.register(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
                 tell(
                     "fetching ESC-50 from GitHub, 600 MB; DATASET= names your own"

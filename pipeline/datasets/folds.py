@@ -27,7 +27,7 @@ def read_folds(path: Path) -> pd.DataFrame:
     """The rows of a dataset's folds.csv; RequestError for a table of something else."""
     kept = pd.DataFrame(columns=FOLD_COLUMNS)
     if path.exists():  # a group may be called NA
-        kept = read_table(path, missing=())
+        kept = read_table(path, na_texts=())
     if [*kept] != FOLD_COLUMNS:  # another table of this name would lose its columns
         raise RequestError(
             f"{path} was not written by this program: move it, or give another NAME="
@@ -179,11 +179,11 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
     if not label:
         return table
     classes = split_labels(pd.Series(stated(table, "LABEL", label), table.index))
-    lacking = table["filename"][classes == ""].tolist()
-    if lacking and label not in table:
+    absent = table["filename"][classes == ""].tolist()
+    if absent and label not in table:
         raise RequestError(
-            f"LABEL={label} gives {counted(len(lacking), 'clip')} of {len(table):,} no"
-            f" class, {lacking[0]!r} first: expected a column, or a pattern whose"
+            f"LABEL={label} gives {counted(len(absent), 'clip')} of {len(table):,} no"
+            f" class, {absent[0]!r} first: expected a column, or a pattern whose"
             " parentheses hold the class of every file name"
         )
     return table.assign(label=classes, category="")

@@ -45,7 +45,11 @@ from featurestack.features_cache.datasets import (
 )
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.identity import Identity, place_of
-from featurestack.features_cache.index_file import WHOLE, claim_of_dataset, failed_clips
+from featurestack.features_cache.index_file import (
+    WHOLE,
+    failed_clips,
+    register_for_dataset,
+)
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets import readers
 from featurestack.pipeline.datasets.folds import (
@@ -142,7 +146,7 @@ def load(options: SourceOptions) -> Dataset:
         if of_part in (False, FeaturesCommand.part):  # others read the other parts
             ours = identity.of_files(word, listing.table["path"])
         names = [folds.name]
-        claim_of_dataset(beside, names, ours, folder, lambda file: file == folds)
+        register_for_dataset(beside, names, ours, folder, lambda file: file == folds)
         beside.write({folds.name: text}, edited=edited)
 
     edited = not beside.is_own(folds.name)

@@ -26,11 +26,11 @@ from featurestack.base.errors import RequestError, most_alike, nearest
 from featurestack.base.registry import Registry, code_digest, refuse_positional
 from featurestack.features_cache.feature_names import (
     FRAMING,
-    Channel,
-    parse_channel,
+    FeatureName,
+    parse_feature_name,
     parse_set,
 )
-from featurestack.features_cache.hdf5 import StoredFeature, difference, to_stored
+from featurestack.features_cache.hdf5 import CachedFeature, difference, to_stored
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (
@@ -58,7 +58,7 @@ USUAL_RATE = 44_100  # Hz; a name does not state the clips' rate
 
 
 @dataclass(frozen=True)
-class Feature:
+class FeatureDefinition:
     """A feature that can be computed: its function, the units of its values, rows and
     frames, and, from `resolve_feature`, its parameters, such as those of mel@n_mels=64.
     """
@@ -149,9 +149,9 @@ class Feature:
         here = {"version": str(self.code_version), **now}
         return difference(was, here)
 
-    def read_map(self) -> "Feature | None":
+    def read_map(self) -> "FeatureDefinition | None":
         """The feature whose map it reads; None for audio or an external feature."""
-        channel = parse_channel(self.source) if self.source else None
+        channel = parse_feature_name(self.source) if self.source else None
         if channel is None or not FEATURES.knows(channel.name):
             return None
         return resolve_feature(channel, self.sample_rate)
@@ -206,7 +206,7 @@ class Feature:
 # order of modules in lists and tables; other modules follow
 READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]
 _MODULES = [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__path__))]
-FEATURES: Registry[Feature] = Registry(
+FEATURES: Registry[FeatureDefinition] = Registry(
     "feature",
     others=[f"{__name__}.{name}" for name in dict.fromkeys(_MODULES)],
     # vectors of networks and of other maps, which need a parameter
@@ -303,9 +303,11 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         if word not in DESCRIBED:
             raise RequestError(nearest("argument of fs.feature", word, DESCRIBED))
 
-    def entry(function: Function) -> Feature:
+    def entry(function: Function) -> FeatureDefinition:
         code = code_digest(function)
-        feature = Feature(function.__name__, function, units, code=code, **described)
+        feature = FeatureDefinition(
+            function.__name__, function, units, code=code, **described
+        )
         if code:
             refuse_positional(function)
             _ = feature.declared  # refuses a keyword without a default
@@ -314,7 +316,7 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     return FEATURES.register(entry=entry)
 
 
-def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:
+def resolve_feature(channel: FeatureName, sample_rate: int = 0) -> FeatureDefinition:
     """The feature that `channel` names, with its parameters at the clips' rate, or
     RequestError.
     """
@@ -345,7 +347,7 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:
         arguments[key] = group(**of_group) if group else values[key]
     return dataclasses.replace(
         feature,
-        stored=Channel(name, tuple(changed.items())).stored,
+        stored=FeatureName(name, tuple(changed.items())).stored,
         parameters=values,
         arguments=arguments,
         sample_rate=sample_rate,
@@ -354,7 +356,7 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:
     )
 
 
-def former_name(feature: Feature, held: StoredFeature) -> str:
+def former_name(feature: FeatureDefinition, held: CachedFeature) -> str:
     """The name of the values in a feature's file if its parameters are other ones that
     have a name, such as `mel@hop_length=512` after a default has changed; else ''.
     """
@@ -365,7 +367,7 @@ def former_name(feature: Feature, held: StoredFeature) -> str:
         for key, value in held.parameters.items()
         if feature.parameters.get(key, value) != value
     }
-    channel = Channel(feature.name, tuple(sorted(changed.items())))
+    channel = FeatureName(feature.name, tuple(sorted(changed.items())))
     with suppress(RequestError):
         former = resolve_feature(channel, held.sample_rate)
         if former.recorded_facts == held.parameters and former.stored != held.stored:
@@ -373,11 +375,11 @@ def former_name(feature: Feature, held: StoredFeature) -> str:
     return ""
 
 
-def difference_here(stored: StoredFeature) -> str:
+def difference_here(stored: CachedFeature) -> str:
     """What differs here from a stored feature, as `Feature.difference`; '' also if it
     was brought, or nothing here computes it.
     """
-    channel = parse_channel(stored.stored)
+    channel = parse_feature_name(stored.stored)
     if not stored.code_version or not FEATURES.knows(channel.name):
         return ""
     feature = resolve_feature(channel, stored.sample_rate)
@@ -399,7 +401,7 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
         channels = () if word in ("all", "small") else parse_set(word)
         for channel in channels:
             if not FEATURES.knows(channel.name):
-                cached = {parse_channel(name).name for name in stored}
+                cached = {parse_feature_name(name).name for name in stored}
                 names = [*FEATURES.complete(), *FEATURES.special, *cached]
                 text = nearest("feature", channel.name, [*names, "all", "small"])
                 if cached:
@@ -414,7 +416,7 @@ def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:
     else one computed from audio.
     """
     if stored not in clip.maps:
-        feature = resolve_feature(parse_channel(stored), clip.sample_rate)
+        feature = resolve_feature(parse_feature_name(stored), clip.sample_rate)
         values = feature.compute(clip)
         axis = feature.frame_axis(clip.sample_rate, len(clip.y))
         clip.keep_map(stored, values, feature.units, axis, feature.frame_unit)
@@ -428,4 +430,4 @@ def compile_kernels() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, USUAL_RATE).astype(np.float32)
     clip = Clip(noise, USUAL_RATE)
     for name in FEATURES.complete():
-        resolve_feature(Channel(name)).stored_values(clip, "float16")
+        resolve_feature(FeatureName(name)).stored_values(clip, "float16")

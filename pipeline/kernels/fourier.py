@@ -115,9 +115,9 @@ def centred_frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndar
 def centred_window(n_fft: int, length: int | None = None) -> np.ndarray:
     """A Hann window in the middle of n_fft samples: `librosa.util.pad_center`."""
     window = scipy.signal.get_window("hann", length or n_fft)
-    missing = n_fft - len(window)
-    left = missing // 2
-    return np.pad(window, (left, missing - left))
+    padding = n_fft - len(window)
+    left = padding // 2
+    return np.pad(window, (left, padding - left))
 
 
 def _centred(

@@ -59,8 +59,8 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
     frames = rows.shape[1]
     if frames < LANES:
-        missing = LANES - frames
-        rows = np.pad(rows, ((0, 0), (0, missing)))
+        padding = LANES - frames
+        rows = np.pad(rows, ((0, 0), (0, padding)))
     before = SIZE // 2
     after = SIZE // 2 + WINDOWS
     numbers = np.arange(len(rows))

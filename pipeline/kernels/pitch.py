@@ -142,9 +142,9 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
     tone = np.exp(2j * np.pi * frequency * time)
     wavelet = tone * scipy.signal.get_window("hann", len(time))
     normed = wavelet / np.abs(wavelet).sum()
-    missing = n_fft - len(time)
-    left = missing // 2
-    return np.pad(normed, (left, missing - left))
+    padding = n_fft - len(time)
+    left = padding // 2
+    return np.pad(normed, (left, padding - left))
 
 
 def estimate_tuning(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from featurestack.analysis.report.runs import Run, rankings
+from featurestack.analysis.report.runs import Configuration, rankings
 from featurestack.analysis.report.tables import ablation_gains
 from featurestack.comparison.scores import suited
 from featurestack.results.run_folder import RunFolder
@@ -46,7 +46,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
     trained = Training(features=features, model="resnet18", **options)
     folder = RunFolder(Path("simulated") / f"{features}-{trained.augment}")
     vars(folder)["config"] = run_config(trained, folds=tuple(range(1, 6)))
-    return Run(
+    return Configuration(
         name=folder.name,
         dataset="simulated",
         features=features,

@@ -377,7 +377,7 @@ def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(noise_answer):
 
 def test_the_same_question_again_fits_nothing_again(noise_answer, monkeypatch):
     place, found = noise_answer
-    monkeypatch.setattr(Fits, "answer", None)
+    monkeypatch.setattr(Fits, "fitted", None)
     assert answered(place).lines == found.lines
 
 

@@ -92,18 +92,20 @@ def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
     assert (tmp_path / "mine").is_file()
 
 
-def test_a_claimed_name_is_ours_whatever_it_holds_and_the_users_is_refused(tmp_path):
+def test_a_registered_name_is_ours_whatever_it_holds_and_the_users_is_refused(tmp_path):
     run = tmp_path / "run"
     (run / "fold1").mkdir(parents=True)
     (run / "fold1/mine.csv").write_text("mine")
     (run / "mine.csv").write_text("mine")
     with refused(r"run/mine.csv was not written .* move it"):
-        OwnFiles(run).claim(["run.json", "mine.csv"], "move it")
+        OwnFiles(run).register(["run.json", "mine.csv"], "move it")
     assert not (run / RECORD).exists()
-    OwnFiles(run).claim(["run.json", "fold1/history.csv", "fold2/last.pt"], "move it")
+    OwnFiles(run).register(
+        ["run.json", "fold1/history.csv", "fold2/last.pt"], "move it"
+    )
     for name in ("run.json", "fold1/history.csv"):
         (run / name).write_text("rewritten again and again")
-    OwnFiles(run).claim(["run.json"], "move it")
+    OwnFiles(run).register(["run.json"], "move it")
     assert OwnFiles(run).remove() == [run / "fold1/mine.csv", run / "mine.csv"]
     left = {str(path.relative_to(run)) for path in run.rglob("*")}
     assert left == {"fold1", "fold1/mine.csv", "mine.csv"}
@@ -116,8 +118,8 @@ def test_nothing_is_removed_through_a_link(tmp_path):
     (run / "fold1").symlink_to(disk)
     (run / "last.pt").symlink_to(disk / "last.pt")
     own = OwnFiles(run)
-    own.claim(["fold1/last.pt"], "move it")
-    own.claim(["last.pt", "fold1/a/b"], "move it", known=lambda file: True)
+    own.register(["fold1/last.pt"], "move it")
+    own.register(["last.pt", "fold1/a/b"], "move it", known=lambda file: True)
     (disk / "last.pt").write_text("of the run, on another disk")
     (disk / "a").mkdir()
     assert OwnFiles(run).remove() == [run / "fold1", run / "last.pt"]
@@ -134,7 +136,7 @@ def test_a_folder_that_is_a_link_is_not_emptied(tmp_path):
 
 def test_every_flipped_byte_of_a_record_is_an_error_by_name(tmp_path):
     OwnFiles(tmp_path).write({"fold1/history.csv": "1"})
-    OwnFiles(tmp_path).claim(["a"], "move it", identity="hash")
+    OwnFiles(tmp_path).register(["a"], "move it", identity="hash")
     file = tmp_path / RECORD
     content = file.read_bytes()
     for place in range(len(content)):
@@ -157,10 +159,10 @@ def test_a_record_that_is_a_pipe_is_not_read_to_its_end(tmp_path):
 
 def test_a_folder_of_another_identity_is_taken(tmp_path):
     first, second = OwnFiles(tmp_path), OwnFiles(tmp_path)  # both find it free
-    first.claim(["a"], "move it", identity="one")
+    first.register(["a"], "move it", identity="one")
     with pytest.raises(Taken):
-        second.claim(["a"], "move it", identity="two")
-    second.claim(["a"], "", identity="two", is_other=lambda identity: False)
+        second.register(["a"], "move it", identity="two")
+    second.register(["a"], "", identity="two", is_other=lambda identity: False)
     assert OwnFiles(tmp_path).identity == "two"
 
 

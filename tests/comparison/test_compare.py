@@ -160,12 +160,12 @@ def test_arrays_without_groups_are_a_warning():
 def test_each_clip_without_a_group_is_its_own():
     labels, _, _, models = made_arrays(1.0, 0.5)
     named = [*"ab" * (len(labels) // 2)]
-    lacking = pd.Series(named, dtype=object)
-    lacking[:3] = np.nan, "", "nan"
+    absent = pd.Series(named, dtype=object)
+    absent[:3] = np.nan, "", "nan"
     apart = [f"own {number}" if number < 3 else own for number, own in enumerate(named)]
     given = {"predictions": models, "labels": labels}
     with pytest.warns(Notice, match="3 clips without a group count as independent"):
-        table = fs.compare(**given, groups=lacking).table
+        table = fs.compare(**given, groups=absent).table
     pd.testing.assert_frame_equal(table, fs.compare(**given, groups=apart).table)
 
 

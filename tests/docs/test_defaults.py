@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.features.spectra import Framing
 from featurestack.pipeline.parameters import HOP
@@ -15,7 +15,7 @@ from featurestack.train.models import sizes
 from tests.golden.commands import ROOT
 
 N_FFT = Framing().n_fft
-ROWS, FRAMES = resolve_feature(parse_channel("mel")).shape(*TYPICAL)
+ROWS, FRAMES = resolve_feature(parse_feature_name("mel")).shape(*TYPICAL)
 
 
 def milliseconds(rate):
@@ -39,7 +39,7 @@ STATED = [
     ("features_cache/cache.py", r"\(1, (\d+), (\d+)\)", [ROWS, FRAMES]),
     ("features_cache/cache.py", r"# \(8, (\d+), (\d+)\)", [ROWS, FRAMES]),
     (
-        "pipeline/extraction_request.py",
+        "pipeline/extraction_plan.py",
         r"(\d+) samples last (\d+) ms at 44.1 kHz, but (\d+) ms at 16 kHz",
         [N_FFT, milliseconds(44_100), milliseconds(16_000)],
     ),

@@ -20,7 +20,7 @@ from featurestack.answers.answer import ask
 from featurestack.embeddings import maps, networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import FEATURES, resolve_feature
@@ -60,7 +60,7 @@ def weights(here, stages, tmp_path):
 
 
 def feature_of(name):
-    return resolve_feature(parse_channel(name), RATE)
+    return resolve_feature(parse_feature_name(name), RATE)
 
 
 def clip(seconds=1.0, own=None):
@@ -149,7 +149,7 @@ def test_answer_does_not_count_the_map_that_stages_read(weights, tmp_path):
     given = {"dataset": str(table), "data": tmp_path / "data"}
     question = ask(AnswerOptions(**given, features="imagenet@of=mel rms"))
     assert sorted(question.features) == ["imagenet@of=mel", "rms"]
-    assert question.lacking
+    assert question.computes
 
 
 def features(folder, name):

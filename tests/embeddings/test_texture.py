@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import resolve_feature
 
@@ -11,7 +11,7 @@ RATE = 16_000
 
 
 def vector(y, of="mel"):
-    feature = resolve_feature(parse_channel(f"texture@of={of}"), RATE)
+    feature = resolve_feature(parse_feature_name(f"texture@of={of}"), RATE)
     values = feature.compute(Clip(y.astype(np.float32), RATE))
     assert values.shape == feature.shape(RATE, len(y))
     return values[:, 0]

@@ -13,7 +13,7 @@ import pytest
 
 from featurestack.base.errors import Failed, RequestError
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.claims import RunIsGone
+from featurestack.features_cache.reservations import ExtractionIsGone
 from featurestack.pipeline import extract
 from featurestack.pipeline.worker import WorkerDied
 from tests.pipeline.extraction import contents, done, extracted, options
@@ -107,7 +107,11 @@ def failing(error):
             WorkerDied,
             None,
         ),
-        (RunIsGone(), Failed, "the folder has to be at the same path on all machines"),
+        (
+            ExtractionIsGone(),
+            Failed,
+            "the folder has to be at the same path on all machines",
+        ),
         (CancelledError(), Failed, "the Dask scheduler was lost"),
         (
             RuntimeError("Error during deserialization"),

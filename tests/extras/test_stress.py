@@ -17,7 +17,7 @@ from featurestack.extras.stress.stress import (
     HALF,
     STRESS_FILE,
     UNCHANGED,
-    Answers,
+    AlteredPredictions,
     make_stress,
     measure_stress,
     read_stress,
@@ -66,7 +66,7 @@ def unanswered_run(run):
 
 def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stress_answers):
     table = fs.stress(str(run.path), data=data_of(run)).set_index("change")
-    answers, targets = run.answers()
+    answers, targets = run.probabilities()
     assert table["score"][UNCHANGED] == (answers.argmax(axis=1) == targets).mean()
     assert [*table.index] == [*CHANGES] and not table["clear"][UNCHANGED]
     low, high = table["low"], table["high"]
@@ -92,7 +92,9 @@ def test_uneven_classes_are_judged_by_balanced_accuracy(tmp_path):
     common = target == target.mode()[0]
     claimed = (0.9,) * len(target)
     right = {UNCHANGED: np.ones(len(target), bool), "12 dB over full scale": common}
-    changes = {name: Answers((*of.tolist(),), claimed) for name, of in right.items()}
+    changes = {
+        name: AlteredPredictions((*of.tolist(),), claimed) for name, of in right.items()
+    }
     table = stress_table(run, changes)
     number = target.nunique()
     assert common.mean() > 1.5 / number

@@ -11,7 +11,7 @@ import torch
 from featurestack.base.errors import UnreadableClips
 from featurestack.features_cache import external, hdf5
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.index_file import read_index, refresh
 from tests.cases import cases
 from tests.features_cache.conftest import CLIPS
@@ -27,7 +27,9 @@ def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(
     external.write_feature(cache.folder, "other", values + 1, CLIPS)
     ids = ["clip4", "clip2"]
     assert np.array_equal(cache.read("mine:1-2", ids), values[[4, 2], 1:3])
-    assert np.array_equal(cache.read(parse_channel("other"), ids), values[[4, 2]] + 1)
+    assert np.array_equal(
+        cache.read(parse_feature_name("other"), ids), values[[4, 2]] + 1
+    )
     with refused("mine:1-4: it has rows 0 to 3"):
         cache.read("mine:1-4", CLIPS)
 

@@ -15,7 +15,7 @@ import pytest
 from featurestack.base.errors import DamagedFile
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.hdf5 import (
-    StoredFeature,
+    CachedFeature,
     clip_keys,
     fingerprints,
     read_header,
@@ -129,7 +129,7 @@ def fingerprint(**change):
     clip = clip.assign(start=given.get("start", 0.0), end=given.get("end", 0.0))
     axes = dict.fromkeys(("row_axis", "frame_axis"), np.arange(1))
     own = {name: given[name] for name in FEATURE}
-    feature = StoredFeature(path=Path("mel.h5"), stored="mel", **own, **axes)
+    feature = CachedFeature(path=Path("mel.h5"), stored="mel", **own, **axes)
     return int(fingerprints(clip_keys(clip), feature.key)[0])
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.pipeline.features import FEATURES
 from tests.golden.commands import inside
 from tests.golden.outputs import SECTIONS, easy, trained
@@ -73,7 +73,7 @@ def close(golden, now, where, exact):
     tolerance = 0 if exact else TOLERANCE * largest
     far = [a for a, b in zip(golden, now) if not (abs(a - b) <= tolerance or a == b)]
     feature = where.split("/")[-2] if where.startswith("/caches") else ""
-    name = parse_channel(feature).name if feature else ""
+    name = parse_feature_name(feature).name if feature else ""
     chosen = name in PICK_A_BIN or (name and FEATURES[name].estimated)
     few = len(golden) // 12 if chosen and not exact else 0
     return len(far) <= few

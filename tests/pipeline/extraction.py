@@ -2,7 +2,7 @@
 
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract
-from featurestack.pipeline.extraction_request import request
+from featurestack.pipeline.extraction_plan import plan_extraction
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.noise_dataset import SAMPLE_RATE
 
@@ -22,7 +22,7 @@ def options(sounds, **given):
 def extracted(sounds, **given):
     """The result of a run without failures."""
     chosen = options(sounds, **given)
-    result = extract(request(chosen), chosen)
+    result = extract(plan_extraction(chosen), chosen)
     assert not result.failures
     return result
 

@@ -12,11 +12,11 @@ import soundfile
 
 from featurestack.features_cache import writer
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.claims import claimed
-from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
 from featurestack.features_cache.hdf5 import lock
-from featurestack.pipeline import extract, extraction_request
-from featurestack.pipeline.extraction_request import request, with_frame
+from featurestack.features_cache.reservations import reserved
+from featurestack.pipeline import extract, extraction_plan
+from featurestack.pipeline.extraction_plan import plan_extraction, with_frame
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.parameters import EvenSamples, Samples
@@ -38,7 +38,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
     waits = threading.Event()
     told = []
     monkeypatch.setattr(writer, "tell", lambda text: (told.append(text), waits.set()))
-    with claimed(folder, ["zcr"], (0, 4)), lock(folder, "zcr") as writing:
+    with reserved(folder, ["zcr"], (0, 4)), lock(folder, "zcr") as writing:
         writing.take(shared=True)
 
         def end():
@@ -83,9 +83,9 @@ def test_an_mp3_with_a_damaged_frame_is_named_once(
 
 
 def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatch):
-    monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 0.11.0")
+    monkeypatch.setattr(extraction_plan, "libraries", lambda: "librosa 0.11.0")
     assert run(sounds) == {"rms": 8, "zcr": 8}
-    monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 1.0.0")
+    monkeypatch.setattr(extraction_plan, "libraries", lambda: "librosa 1.0.0")
     assert run(sounds) == {"rms": 0, "zcr": 0}
 
 
@@ -101,7 +101,7 @@ def test_each_change_of_a_dataset_costs_only_what_it_must(sounds, capsys):
     for happens, given, computed, told in CHANGES:
         if happens:
             getattr(sounds, happens[0])(*happens[1:])
-        lines = extraction_request.request(options(sounds, **given)).notes
+        lines = extraction_plan.plan_extraction(options(sounds, **given)).notes
         assert list(run(sounds, **given).values()) == computed, happens
         assert told in "\n".join(lines) + capsys.readouterr().out
         clips = cache(sounds).clips
@@ -117,11 +117,13 @@ def test_all_brings_the_variants_in_the_cache_up_to_date(sounds):
         cache(sounds).folder / "rms@hop_length=256.h5",
         cache(sounds).folder / "embedding@model=lost.h5",
     )
-    asked = extraction_request.request(options(sounds, features="all"))
+    asked = extraction_plan.plan_extraction(options(sounds, features="all"))
     assert {"rms@hop_length=256", "rms", "zcr"} < {*asked.names}
     assert "embedding@model=lost" in " ".join(asked.notes)  # its network is not here
     with refused("embedding@model=lost needs a network"):
-        extraction_request.request(options(sounds, features="embedding@model=lost"))
+        extraction_plan.plan_extraction(
+            options(sounds, features="embedding@model=lost")
+        )
 
 
 @pytest.mark.parametrize(
@@ -209,21 +211,21 @@ def test_parts_at_once_make_the_cache_that_one_run_makes(sounds):
 
 def test_every_feature_of_frames_exists_with_frames_of_a_duration():
     for name in FEATURES.complete():
-        channel = with_frame(Channel(name), 46)
+        channel = with_frame(FeatureName(name), 46)
         assert ("@frame=46" in str(channel)) == (name != "waveform")
         assert all(resolve_feature(channel, 48_000).shape(48_000, 2 * 48_000))
 
 
 @cases("of", "name")
 def test_a_feature_of_another_s_map_is_framed_like_the_other(of, name):
-    assert str(with_frame(Channel("imagenet", (("of", of),)), 46)) == name
+    assert str(with_frame(FeatureName("imagenet", (("of", of),)), 46)) == name
 
 
 def test_a_duration_is_samples_of_the_rate_and_the_name_of_every_rate():
-    channel = parse_channel("mel@frame=64.0")
+    channel = parse_feature_name("mel@frame=64.0")
     shorter, longer = (resolve_feature(channel, rate) for rate in (8000, 16000))
     assert shorter.stored == longer.stored == "mel@frame=64"
-    stated = parse_channel("mel@hop_length=256,n_fft=1024")
+    stated = parse_feature_name("mel@hop_length=256,n_fft=1024")
     assert longer.recorded_facts == resolve_feature(stated).recorded_facts
     assert shorter.recorded_facts["hop_length"] == 128
     for wrong, reason in [
@@ -232,7 +234,7 @@ def test_a_duration_is_samples_of_the_rate_and_the_name_of_every_rate():
         ("waveform@frame=64", "unknown parameter 'frame'"),
     ]:
         with refused(reason):
-            resolve_feature(parse_channel(wrong), 16000)
+            resolve_feature(parse_feature_name(wrong), 16000)
 
 
 def at_16_khz(folder):
@@ -260,11 +262,11 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
 def test_what_a_rate_rules_out_of_all_is_one_line(tmp_path):
     given = {"dataset": at_16_khz(tmp_path / "sounds"), "data": tmp_path / "data"}
     asked = FeaturesCommand(features="all", sample_rate=8000, **given)
-    (note,) = [note for note in request(asked).notes if "left out" in note]
+    (note,) = [note for note in plan_extraction(asked).notes if "left out" in note]
     assert note.startswith("10 features left out, which need a higher rate or longer")
     assert note.endswith("make show SAMPLE_RATE=8000 DURATION=0.5 says why")
     with refused("cqt cannot exist here: its highest band"):
-        request(replace(asked, features="cqt"))
+        plan_extraction(replace(asked, features="cqt"))
 
 
 def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):

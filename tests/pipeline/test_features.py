@@ -13,7 +13,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.base.errors import Failed, RequestError
-from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.pipeline import features
 from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import (
@@ -33,7 +33,7 @@ LARGEST_FLOAT16 = 65504
 
 
 def feature_of(name):
-    return resolve_feature(parse_channel(name))
+    return resolve_feature(parse_feature_name(name))
 
 
 def compute(name, y, rate=RATE):

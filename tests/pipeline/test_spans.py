@@ -10,7 +10,7 @@ from featurestack.checks.dataset import check_dataset as check
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import audio
 from featurestack.pipeline.extract import extract
-from featurestack.pipeline.extraction_request import request
+from featurestack.pipeline.extraction_plan import plan_extraction
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv, dataset, write
 from tests.pipeline.extraction import contents
@@ -52,7 +52,7 @@ def options(folder, name="windows", **given):
 def extracted(folder, name="windows", **given):
     """The cache that `features` makes."""
     chosen = options(folder, name, **given)
-    assert not extract(request(chosen), chosen).failures
+    assert not extract(plan_extraction(chosen), chosen).failures
     return Cache(chosen.data / name / "features")
 
 
@@ -86,7 +86,7 @@ def test_a_window_that_moves_is_computed_again_and_no_other(folder):
     extracted(folder)
     path = folder / "windows.csv"
     path.write_text(path.read_text().replace("r0.flac,3.0,4.0", "r0.flac,3.0,3.75"))
-    assert extract(request(options(folder)), options(folder)).clips == 1
+    assert extract(plan_extraction(options(folder)), options(folder)).clips == 1
     assert Cache(folder / "data" / "windows" / "features").filled[4] == 0.75
 
 

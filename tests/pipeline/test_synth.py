@@ -10,7 +10,7 @@ import pytest
 
 from featurestack import ridge
 from featurestack.base.files import UNFINISHED
-from featurestack.checks.ridge_findings import answers_left_out
+from featurestack.checks.ridge_findings import logits_left_out
 from featurestack.pipeline import synth
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.synth import write_dataset
@@ -45,7 +45,7 @@ def test_the_feature_that_names_a_pair_separates_it(pair):
         statistics.append([*values.mean(axis=1), *values.std(axis=1)])
     target = pd.factorize(rows["category"])[0]
     x, folds = [np.array(statistics)], [rows["fold"].to_numpy()]
-    (answers,) = answers_left_out(x, target, folds, ridge.PLAIN)
+    (answers,) = logits_left_out(x, target, folds, ridge.PLAIN)
     assert (answers.argmax(axis=1) == target).mean() > 0.8
 
 

@@ -15,7 +15,7 @@ from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index_file import read_failures
 from featurestack.pipeline import extract
-from featurestack.pipeline.extraction_request import request
+from featurestack.pipeline.extraction_plan import plan_extraction
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
 from tests.cases import cases
@@ -166,7 +166,7 @@ def test_a_feature_that_fails_for_every_clip_beside_one_that_is_there_is_named(
 def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(
     sounds,
 ):
-    asked = request(options(sounds))
+    asked = plan_extraction(options(sounds))
     sounds.edit()
     outcome = extract.extract(asked, options(sounds))
     ((_, _, reason),) = outcome.failures

@@ -53,7 +53,7 @@ def test_predictions_come_back_exactly_and_are_read_once(run):
     assert table["group"].tolist() == ["007", "NA"]
     assert table.index.tolist() == table["clip_id"].tolist()
     assert table["target"].tolist() == ["nan"] * 2
-    probabilities, targets = run.answers()
+    probabilities, targets = run.probabilities()
     assert (probabilities == np.float32([0.1, 0.9])).all()
     assert probabilities.shape == (2, 2) and targets.tolist() == [1, 1]
     assert run.finished == run.folds == [1, 2]
@@ -165,13 +165,13 @@ def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_run_of_a_newer_version_is_not_claimed(run):
+def test_a_run_of_a_newer_version_is_not_registered(run):
     file = run.path / "run.json"
-    run_folder.claim_run(run.path, ())
+    run_folder.register_run(run.path, ())
     content = re.sub(r'("format_version": )\d+', r"\g<1>99", file.read_text())
     file.write_text(content)
     with refused("run.json has format 99, made by a newer version of this program"):
-        run_folder.claim_run(run.path, ())
+        run_folder.register_run(run.path, ())
     assert file.read_text() == content
 
 

@@ -5,7 +5,12 @@ of them.
 import pytest
 import torch
 
-from featurestack.train.augment import AUGMENTS, Augmenter, Channels, parse_augment
+from featurestack.train.augment import (
+    AUGMENTS,
+    Augmenter,
+    ChannelProperties,
+    parse_augment,
+)
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
@@ -16,7 +21,7 @@ def described(axes):
     level = torch.tensor([[0.05 * (axis == "frequency")] for axis in axes])
     amplitude = torch.tensor([[float(axis == "wave")] for axis in axes])
     loudness = torch.stack([level, amplitude, torch.zeros(len(axes), 1)])
-    return Channels(axes, loudness[:, None, :, :, None])
+    return ChannelProperties(axes, loudness[:, None, :, :, None])
 
 
 def clips(kind):

@@ -131,11 +131,11 @@ def without(state, *layers):
     return {key: value for key, value in state.items() if not key.startswith(layers)}
 
 
-@cases("lacking", "named")
+@cases("absent", "named")
 def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
-    lacking, named, imagenet, capsys
+    absent, named, imagenet, capsys
 ):
-    state = without(torch.load(imagenet, weights_only=True), *lacking)
+    state = without(torch.load(imagenet, weights_only=True), *absent)
     network = build("resnet18", 1, 10, (128, 216))
     filled = fill(network, state, named)
     said = f"all layers but {named}, which start from random weights"

@@ -9,7 +9,7 @@ import pytest
 
 from featurestack.base import files
 from featurestack.base.files import Lock
-from featurestack.results.run_folder import OF_FOLD, claim_run
+from featurestack.results.run_folder import OF_FOLD, register_run
 from featurestack.train import checkpoint, trainer, training
 from featurestack.train.plan import make_plan
 from tests.train.small_cache import change, small_options
@@ -127,7 +127,7 @@ def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(
     options, monkeypatch
 ):
     folder = make_plan(options).path / "fold1"
-    claim_run(folder.parent, (1,), OF_FOLD)  # as the first process does
+    register_run(folder.parent, (1,), OF_FOLD)  # as the first process does
     folder.mkdir(parents=True)
     lock = Lock(folder / ".lock")
     assert lock.take()

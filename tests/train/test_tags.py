@@ -50,12 +50,12 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     labels = Cache(tags_cache).clips.set_index("clip_id")["label"]
     assert table["target"].tolist() == labels[table["clip_id"]].tolist()
     assert "" in set(table["target"]) and table["target"].str.contains(";").any()
-    probabilities, target = tags_run.answers(1)
+    probabilities, target = tags_run.probabilities(1)
     assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
     scores = epoch_scores(tags_run.task.metric, target, probabilities)
     assert scores["map"] == tags_run.history(1)["test_map"].iloc[-1]
     thresholds = tags_run.config.calibration["last"].thresholds
-    everything, known = tags_run.answers()
+    everything, known = tags_run.probabilities()
     assert list(thresholds.values()) == fit_thresholds(known > 0, everything).tolist()
 
 

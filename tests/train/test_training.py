@@ -28,7 +28,7 @@ from tests.train.small_cache import change, clip_table, fill, run_with, train
 def test_a_run_leaves_what_analysis_reads(trained_run):
     for fold in trained_run.folds:
         history = trained_run.history(fold)
-        probabilities, targets = trained_run.answers(fold)
+        probabilities, targets = trained_run.probabilities(fold)
         last = epoch_scores(CLASSES.metric, targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)

@@ -33,9 +33,9 @@ from featurestack.base.registry import (
     refuse_positional,
 )
 from featurestack.base.shell import make_command
-from featurestack.results.config import StoredChannel
+from featurestack.results.config import InputChannel
 from featurestack.results.training_options import STRENGTH
-from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
+from featurestack.train.network_input import KINDS, ChannelSize, InputKind, Planes
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Architecture:
 
         of_channels: tuple[Planes, ...] = ()
         if self.takes_planes:
-            of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
+            of_channels = (planes or (ChannelSize(*shape, timed=True),) * channels,)
         given = channels, classes, shape, *of_channels
         with torch.random.fork_rng(devices=()):
             if generator:
@@ -271,7 +271,7 @@ def resolve(text: str) -> Architecture:
     return replace(entry, settings=chosen)
 
 
-def choose_model(name: str, channels: Sequence[StoredChannel]) -> Architecture:
+def choose_model(name: str, channels: Sequence[InputChannel]) -> Architecture:
     """The named model; the default model becomes mlp if all channels are vectors."""
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS

@@ -9,7 +9,7 @@ from featurestack.base.options import Options
 from featurestack.base.quantities import count
 from featurestack.base.registry import first_sentence
 from featurestack.base.terminal import text_table
-from featurestack.results.config import StoredChannel
+from featurestack.results.config import InputChannel
 from featurestack.results.training_options import FROM_SCRATCH
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS, resolve
@@ -18,8 +18,8 @@ from featurestack.train.network_input import KINDS, InputKind, InputSpec
 COUNTED_CLASSES = 50  # number of classes for which sizes are counted
 
 
-def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
-    return StoredChannel(
+def example_channel(name: str, rows: int, frames: int) -> InputChannel:
+    return InputChannel(
         stored=name,
         parameters={},
         dtype="float16",

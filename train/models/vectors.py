@@ -30,7 +30,7 @@ from featurestack.base.terminal import tell_once
 from featurestack.comparison.metrics import Floats
 from featurestack.results.training_options import STRENGTH
 from featurestack.ridge import ABSENT, means_and_deviations
-from featurestack.train.network_input import Plane, Planes
+from featurestack.train.network_input import ChannelSize, Planes
 
 MODULATION_BANDS = 32  # groups of rows that are averaged for modulation spectra
 # largest number of ranges of modulation frequency; the lowest begins at one period per
@@ -310,7 +310,7 @@ class TextureStatistics(nn.Module):
         statistics = [self.of_channel(x[:, number], plane) for number, plane in planes]
         return torch.cat(statistics, dim=1)
 
-    def of_channel(self, x: torch.Tensor, plane: Plane) -> torch.Tensor:
+    def of_channel(self, x: torch.Tensor, plane: ChannelSize) -> torch.Tensor:
         """One channel (B, H, W) to its statistics (B, size)."""
         if not plane.timed:
             return pool(x, plane.rows, plane.columns).flatten(1)

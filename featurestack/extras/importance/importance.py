@@ -42,7 +42,7 @@ from featurestack.comparison.metrics import Floats
 from featurestack.comparison.ranking import AgainstChance
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.results.config import Plain
-from featurestack.results.dataset_folders import claim_folder
+from featurestack.results.dataset_folders import register_folder
 from featurestack.train.options import FitOptions
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def measure_importance(options: FitOptions) -> Importance:
 
     features, fits = read_features(options, least=2)
     plan = fits.plan
-    own = claim_folder(plan.path.with_name(FOLDER), plan.cache.identity)
+    own = register_folder(plan.path.with_name(FOLDER), plan.cache.identity)
     own.require(FILE, "RUNS=")
     scores = make_fits(features, fits)
     tables = {
@@ -299,7 +299,7 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
     labels = pd.DataFrame(indicator, columns=plan.names)
     scores = {}
     for name in progress(sizes_of(features), label="importance", unit="fits"):
-        predictions = fits.answered("" if name == NONE else name, fits.parts)
+        predictions = fits.predicted("" if name == NONE else name, fits.parts)
         scores[name] = predictions.parts
         if name == NONE:  # the best constant answer, whatever the folds' shares are
             scores[name] = fits.metric.chance(predictions)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from featurestack.analysis.figures import drawn, figure
 from featurestack.analysis.page import Report, Section
-from featurestack.analysis.report.runs import Problem, Run
+from featurestack.analysis.report.runs import Configuration, Problem
 from featurestack.analysis.report.tables import declare, ends
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.json_content import digest
@@ -104,7 +104,7 @@ def importance(report: Report) -> Section | None:
     )
 
 
-def is_of(measured: Importance, run: Run) -> bool:
+def is_of(measured: Importance, run: Configuration) -> bool:
     """Whether importance was measured on a run's clips, with the labels, groups and
     folds that it knows.
     """

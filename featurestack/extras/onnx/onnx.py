@@ -73,7 +73,7 @@ class ExportedModel(bundle.FoldModels):
         """
         if self.config.options.padding != "drop":
             return list(np.moveaxis(run_session(self.session, values), 1, 0))
-        answers = []
+        probabilities = []
         for clip in range(len(filled)):
             one = slice(clip, clip + 1)
             frames = [
@@ -81,8 +81,8 @@ class ExportedModel(bundle.FoldModels):
                 for channel in self.config.channels
             ]
             own = [stored[one, :, :end] for stored, end in zip(values, frames)]
-            answers.append(run_session(self.session, own))
-        return list(np.moveaxis(np.concatenate(answers), 1, 0))
+            probabilities.append(run_session(self.session, own))
+        return list(np.moveaxis(np.concatenate(probabilities), 1, 0))
 
 
 def open_session(content: bytes) -> onnxruntime.InferenceSession:
@@ -178,7 +178,7 @@ def export_run(options: ExportOptions) -> Path:
 
 
 def example_clips(model: bundle.RunModel) -> Iterator[Example]:
-    """Noise like each fold's channels, short and whole, and the networks' answers."""
+    """Noise like each fold's channels, short and whole, and the networks' output."""
     noise = np.random.default_rng(0)
     spec = model.input
     for number, (fold, statistics) in enumerate(model.statistics.items()):
@@ -192,7 +192,7 @@ def example_clips(model: bundle.RunModel) -> Iterator[Example]:
                 )
             frames = [spec.own_frames(channel, filled)[0] for channel in spec.channels]
             own = [stored[:, :, :end] for stored, end in zip(values, frames)]
-            yield number, own, model.answers(fold, values, filled)[0]
+            yield number, own, model.probabilities(fold, values, filled)[0]
 
 
 @contextmanager

@@ -69,7 +69,7 @@ TESTED_BATCH = 32  # clips
 
 
 @dataclass(frozen=True)
-class Answers:
+class AlteredPredictions:
     """The answers of the test clips after a change."""
 
     right: tuple[bool, ...]
@@ -81,7 +81,7 @@ class Stress:
     """The content of stress.json."""
 
     hash: str
-    changes: Mapping[str, Answers]
+    changes: Mapping[str, AlteredPredictions]
 
     def __post_init__(self) -> None:
         each = [part for own in self.changes.values() for part in vars(own).values()]
@@ -89,7 +89,7 @@ class Stress:
             raise ValueError("changes have different numbers of clips")
 
 
-Changes = dict[str, Answers]
+Changes = dict[str, AlteredPredictions]
 
 
 # ---- the answers
@@ -106,11 +106,11 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     changes = read_stress(run)
     own = OwnFiles(run.path)
     own.require(STRESS_FILE, "RUN=")
-    lacking = [name for name in CHANGES if name not in changes]
-    if not writes_mp3() and MP3 in lacking:
+    absent = [name for name in CHANGES if name not in changes]
+    if not writes_mp3() and MP3 in absent:
         tell(f"{MP3} is left out: the libsndfile here writes none")
-        lacking.remove(MP3)
-    if not lacking:
+        absent.remove(MP3)
+    if not absent:
         return run, changes
     require_writable(run.path)
     _, cache = find_cache(options.dataset, options.data, options.name)
@@ -132,9 +132,9 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     set_threads(options.threads)
     model = Model(run, device=options.device)
     kept = f", {len(changes)} are kept" if changes else ""
-    tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} versions{kept}")
-    for name in progress(lacking, label="stress", unit="changes"):
-        changes[name] = answers(model, clips, CHANGES[name])
+    tell(f"{counted(len(clips), 'clip')}, each in {len(absent)} versions{kept}")
+    for name in progress(absent, label="stress", unit="changes"):
+        changes[name] = predict_altered(model, clips, CHANGES[name])
         if name == UNCHANGED:
             changes[name] = as_tested(run, changes[name])
         content = Stress(hash_of_run(run), changes)
@@ -142,11 +142,11 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     return run, changes
 
 
-def as_tested(run: RunFolder, unchanged: Answers) -> Answers:
+def as_tested(run: RunFolder, unchanged: AlteredPredictions) -> AlteredPredictions:
     """The answers without a change, right where the run's own predictions are;
     RequestError if they differ by more than rounding.
     """
-    probabilities, target = run.answers()
+    probabilities, target = run.probabilities()
     tested = probabilities.argmax(axis=1) == target
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     other = (tested != np.array(unchanged.right)) & (first - second > NEAR_TIE)
@@ -176,7 +176,9 @@ def read_stress(run: RunFolder) -> Changes:
     return {**content.changes} if content.hash == hash_of_run(run) else {}
 
 
-def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
+def predict_altered(
+    model: "Model", clips: pd.DataFrame, alteration: str
+) -> AlteredPredictions:
     """The answers of each clip's fold's model, scaled as `make predict` has them."""
     from featurestack.predict.bundle import RunModel
 
@@ -188,10 +190,12 @@ def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
         values = model.batch(
             [changed(model, alteration, c) for c in batch.itertuples()]
         )
-        probabilities = scaled(networks.answers(fold, *values), networks.temperature)
+        probabilities = scaled(
+            networks.probabilities(fold, *values), networks.temperature
+        )
         right += (probabilities.argmax(axis=1) == batch["target"]).tolist()
         claimed += probabilities.max(axis=1).astype(float).round(4).tolist()
-    return Answers(tuple(right), tuple(claimed))
+    return AlteredPredictions(tuple(right), tuple(claimed))
 
 
 def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:

@@ -228,8 +228,8 @@ def test_a_killed_command_goes_on_where_it_was(asked, cache_folder, tmp_path):
     words = (f"DATASET={cache_folder}", f"RUNS={tmp_path}", "FEATURES=mel chroma blank")
     slow = (
         "import sys, time; from featurestack.train.fits import Fits;"
-        " answer = Fits.answer;"
-        " Fits.answer = lambda *own: time.sleep(0.3) or answer(*own);"
+        " fitted = Fits.fitted;"
+        " Fits.fitted = lambda *own: time.sleep(0.3) or fitted(*own);"
         " from featurestack.cli.commands import main; sys.exit(main())"
     )
     command = Fork("-c", slow, "importance", *words)
@@ -247,10 +247,10 @@ def test_a_killed_command_goes_on_where_it_was(asked, cache_folder, tmp_path):
 
 def test_a_damaged_file_is_made_again(asked):
     _, fits = read_features(asked("mel chroma"), least=2)
-    answers = fits.answers("mel", fits.parts)
+    answers = fits.logits("mel", fits.parts)
     file = fits.file("mel")
     file.write_bytes(file.read_bytes()[:100])
-    assert all(map(np.array_equal, answers, fits.answers("mel", fits.parts)))
+    assert all(map(np.array_equal, answers, fits.logits("mel", fits.parts)))
 
 
 # ---- the curve

@@ -19,7 +19,7 @@ from featurestack.pipeline.datasets.load import (
     held_whole,
     summarise_dataset,
 )
-from featurestack.pipeline.extraction_request import request
+from featurestack.pipeline.extraction_plan import plan_extraction
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from tests.cases import cases
 from tests.pipeline.datasets.folders import (
@@ -59,7 +59,7 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     where = FeaturesCommand(dataset=str(tmp_path / "brought"), data=tmp_path / "data")
     assert summarise_dataset(where) == 0
     with refused("no audio"):
-        request(where)
+        plan_extraction(where)
 
 
 def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):

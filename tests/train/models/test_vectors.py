@@ -23,7 +23,7 @@ from featurestack.train.models.vectors import (
     TrainingClips,
     strengths_of,
 )
-from featurestack.train.network_input import Plane
+from featurestack.train.network_input import ChannelSize
 from tests.train.small_cache import build
 
 
@@ -155,10 +155,10 @@ def test_ridge_answers_the_same_from_its_stored_weights():
 # ---- texture statistics
 
 ROWS, FRAMES = 64, 108
-SPECTRUM = Plane(ROWS, FRAMES, timed=True)
-CEPSTRUM = Plane(40, FRAMES, timed=True)
-SINGLE = Plane(1, FRAMES, timed=True)
-RATES = Plane(4, 5, timed=False)
+SPECTRUM = ChannelSize(ROWS, FRAMES, timed=True)
+CEPSTRUM = ChannelSize(40, FRAMES, timed=True)
+SINGLE = ChannelSize(1, FRAMES, timed=True)
+RATES = ChannelSize(4, 5, timed=False)
 
 
 def maps(channels, seed=0):
@@ -202,7 +202,9 @@ def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods):
     frames = 216
     x = torch.zeros(1, 1, MODULATION_BANDS, frames)
     x[0, 0, 5] = torch.sin(2 * math.pi * periods * torch.arange(frames) / frames)
-    texture = TextureStatistics((Plane(MODULATION_BANDS, frames, timed=True),), frames)
+    texture = TextureStatistics(
+        (ChannelSize(MODULATION_BANDS, frames, timed=True),), frames
+    )
     modulation = texture(x)[0, 3 * MODULATION_BANDS :].view(MODULATION_BANDS, RANGES)
     found = int(modulation[5].argmax())
     low, high = texture.edges[found : found + 2]

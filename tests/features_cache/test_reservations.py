@@ -1,4 +1,4 @@
-"""Claims: who may write what, and what becomes of a run that is gone."""
+"""Reservations: who may write what, and what becomes of a run that is gone."""
 
 import json
 import os
@@ -11,13 +11,17 @@ import pytest
 
 from featurestack.base.files import Lock
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.claims import RunIsGone, claimed, claims
 from featurestack.features_cache.hdf5 import LOCKS
+from featurestack.features_cache.reservations import (
+    ExtractionIsGone,
+    reservations,
+    reserved,
+)
 from featurestack.features_cache.writer import write_batch
 
 
-def claim(cache, features=("mine",), rows=(0, 8)):
-    return claimed(cache.folder, features, rows)
+def reserve(cache, features=("mine",), rows=(0, 8)):
+    return reserved(cache.folder, features, rows)
 
 
 def markers(cache):
@@ -25,10 +29,10 @@ def markers(cache):
 
 
 def kill_a_run(cache, **changes):
-    """Leave behind the claim of a killed run; with another `boot` it went down with the
-    system.
+    """Leave behind the reservation of a killed extraction; with another `boot` it went
+    down with the system.
     """
-    with claim(cache) as ours:
+    with reserve(cache) as ours:
         left = json.loads(ours.marker.read_text())
     ours.marker.write_text(json.dumps(left | changes))
     return ours.marker
@@ -41,15 +45,15 @@ def kill_a_run(cache, **changes):
 def test_only_the_same_clips_of_the_same_feature_are_waited_for(
     cache, monkeypatch, capsys, features, rows, admitted
 ):
-    first = claim(cache, rows=(0, 4))
+    first = reserve(cache, rows=(0, 4))
     first.__enter__()
     # the other run ends while this one waits
     ends = lambda seconds: first.__exit__(None, None, None)  # noqa: E731
     monkeypatch.setattr(time, "sleep", ends)
-    with claim(cache, features, rows):
-        assert len(claims(cache.folder)) == (2 if admitted else 1)
-    waited = f"waiting for another run, which writes these clips: process {os.getpid()}"
-    assert (waited in capsys.readouterr().err) != admitted
+    with reserve(cache, features, rows):
+        assert len(reservations(cache.folder)) == (2 if admitted else 1)
+    waited = "waiting for another extraction, which writes these clips: process "
+    assert (f"{waited}{os.getpid()}" in capsys.readouterr().err) != admitted
     if admitted:
         first.__exit__(None, None, None)
     assert not markers(cache)
@@ -58,9 +62,9 @@ def test_only_the_same_clips_of_the_same_feature_are_waited_for(
 def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):
     kill_a_run(cache)
     spoil(3)
-    ((_, lives),) = claims(cache.folder)
+    ((_, lives),) = reservations(cache.folder)
     assert not lives
-    with claim(cache):
+    with reserve(cache):
         # nothing is read, since the system kept all pages
         assert Cache(cache.folder)["mine"].done().all()
     assert not markers(cache)
@@ -69,7 +73,7 @@ def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):
 def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, spoil, capsys):
     kill_a_run(cache, boot="another")
     spoil(3)
-    with claim(cache, rows=(6, 8)):
+    with reserve(cache, rows=(6, 8)):
         lost = ~Cache(cache.folder)["mine"].done()
         assert np.flatnonzero(lost).tolist() == [3]
     assert "before a restart, is gone" in capsys.readouterr().err
@@ -84,21 +88,21 @@ def test_a_worker_stops_when_its_run_is_gone(cache, file):
             yield row, [(0, file.map()[row], state + row)]
             ends()
 
-    run = claim(cache)
+    run = reserve(cache)
     ours = run.__enter__()
     write_batch([file], ours, batch())
     assert file.map(state=True)[:2].tolist() == [state, state + 1]
     file.forget(np.arange(2))
-    with pytest.raises(RunIsGone):  # after the first clip
+    with pytest.raises(ExtractionIsGone):  # after the first clip
         write_batch([file], ours, batch(lambda: run.__exit__(None, None, None)))
     assert file.map(state=True)[:2].tolist() == [state, 0]
     # on a machine that does not see the cache, the files are not there either
     elsewhere = replace(file, path=file.path.with_name("unseen.h5"))
-    with pytest.raises(RunIsGone):
+    with pytest.raises(ExtractionIsGone):
         write_batch([elsewhere], ours, batch())
     ours.marker.touch()
     ours.writing.touch()  # a dead run's, not removed yet
-    with pytest.raises(RunIsGone):
+    with pytest.raises(ExtractionIsGone):
         write_batch([file], ours, batch())
 
 
@@ -110,5 +114,5 @@ def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
     orphan.take(shared=True)
     written = []
     threading.Timer(0.3, lambda: (written.append(True), orphan.release())).start()
-    with claim(cache):
+    with reserve(cache):
         assert written

@@ -1,4 +1,4 @@
-"""Resolve the clips and features that an extraction is asked for: `request`.
+"""Resolve the clips and features that an extraction is asked for: `plan_extraction`.
 
 FRAME=64 turns `mel` into `mel@frame=64`, with frames of 64 ms at the dataset's rate.
 librosa's 2048 samples last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
@@ -25,11 +25,11 @@ from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.datasets import another_name, is_cache
 from featurestack.features_cache.feature_names import (
     FRAMING,
-    Channel,
-    parse_channel,
+    FeatureName,
+    parse_feature_name,
     parse_list,
 )
-from featurestack.features_cache.hdf5 import StoredFeature, read_header
+from featurestack.features_cache.hdf5 import CachedFeature, read_header
 from featurestack.features_cache.identity import hash_or_blank
 from featurestack.features_cache.index_file import feature_names
 from featurestack.features_cache.source_changes import copies
@@ -38,7 +38,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
     FEATURES,
-    Feature,
+    FeatureDefinition,
     features_of_all,
     former_name,
     refuse_unknown,
@@ -56,22 +56,22 @@ TRIED = 23.0  # milliseconds, proposed instead of longer frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Extraction):
+class ExtractionPlan(Extraction):
     """The clips of a run with their sources, and its features with their functions."""
 
     dataset: Dataset
-    features: tuple[Feature, ...]  # F, in the given order
+    features: tuple[FeatureDefinition, ...]  # F, in the given order
     # lines on the dataset, changes since the last run, features left out
     notes: list[str]
     # stored features that were not asked for but that others are computed from
     read: frozenset[str]
 
 
-def request(
+def plan_extraction(
     options: FeaturesCommand,
     dataset: Dataset | None = None,
     others: Sequence[str] = (),
-) -> Request:
+) -> ExtractionPlan:
     """Load the dataset, resolve the features, find audio files that have changed. `all`
     includes `others`, where they can exist.
     """
@@ -80,7 +80,9 @@ def request(
         refuse_unknown(options.features)  # before a download
         dataset = load(options)
         names = feature_names(dataset.folder)  # `all` includes what is cached already
-        cached += [name for name in names if FEATURES.knows(parse_channel(name).name)]
+        cached += [
+            name for name in names if FEATURES.knows(parse_feature_name(name).name)
+        ]
     if reason := clip_table.untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
@@ -103,7 +105,7 @@ def request(
             held = read_header(dataset.folder / f"{feature.stored}.h5")
             if name := former_name(feature, held):
                 former[feature.stored] = name
-    return Request(
+    return ExtractionPlan(
         folder=dataset.folder,
         read_only=dataset.read_only,
         clips=clips,
@@ -139,7 +141,7 @@ def features_in(
     dataset: Dataset,
     frame: float | None = None,
     cached: Iterable[str] = (),
-) -> tuple[tuple[Feature, ...], frozenset[str], list[str]]:
+) -> tuple[tuple[FeatureDefinition, ...], frozenset[str], list[str]]:
     """The features in a list of features, each after the one it is computed from; the
     stored names of those that the list itself lacks; lines on those left out of `all`
     and `small`, which also include the `cached` ones.
@@ -195,8 +197,8 @@ def features_in(
 
 
 def stored_feature(
-    feature: Feature, dataset: Dataset, dtype: str | None
-) -> StoredFeature:
+    feature: FeatureDefinition, dataset: Dataset, dtype: str | None
+) -> CachedFeature:
     """How a feature is stored; without a `dtype` in the type of its file, if any."""
     rate, samples = dataset.sample_rate, dataset.samples
     path = dataset.folder / f"{feature.stored}.h5"
@@ -210,7 +212,7 @@ def stored_feature(
     if feature.units == "Hz" and rate / 2 > LARGEST_FLOAT16:
         dtype = "float32"  # in float16 a frequency up to half the rate would overflow
     hop = feature.parameters.get("hop_length")
-    return StoredFeature(
+    return CachedFeature(
         path=path,
         stored=feature.stored,
         feature=feature.name,
@@ -229,9 +231,9 @@ def stored_feature(
     )
 
 
-def source_facts(feature: Feature, dataset: Dataset) -> dict[str, str]:
+def source_facts(feature: FeatureDefinition, dataset: Dataset) -> dict[str, str]:
     """The external feature that a feature is computed from; empty if that is audio."""
-    source = parse_channel(feature.source)
+    source = parse_feature_name(feature.source)
     if dataset.has_audio and FEATURES.knows(source.name):
         return {}
     folder = dataset.folder
@@ -316,10 +318,10 @@ def rows_of_part(part: str, count: int) -> slice:
     return slice(count * (number - 1) // total, count * number // total)
 
 
-def with_frame(channel: Channel, milliseconds: float) -> Channel:
+def with_frame(channel: FeatureName, milliseconds: float) -> FeatureName:
     """The channel with frames of this length, unless it has none or states its own.
 
-    >>> str(with_frame(parse_channel("mel@n_mels=64"), 46))
+    >>> str(with_frame(parse_feature_name("mel@n_mels=64"), 46))
     'mel@frame=46,n_mels=64'
     """
     stated = dict(channel.parameters)
@@ -328,10 +330,12 @@ def with_frame(channel: Channel, milliseconds: float) -> Channel:
     if stated.keys() & FRAMING or not declared & FRAMING:
         return channel
     framed = sorted({**stated, "frame": milliseconds}.items())
-    return Channel(channel.name, tuple(framed), channel.rows)
+    return FeatureName(channel.name, tuple(framed), channel.rows)
 
 
-def long_frames_notes(features: Iterable[Feature], sample_rate: int) -> list[str]:
+def long_frames_notes(
+    features: Iterable[FeatureDefinition], sample_rate: int
+) -> list[str]:
     """A line that says how long the frames are, if they are long."""
     samples = max(int(feature.parameters.get("n_fft") or 0) for feature in features)
     if samples <= LONG / 1000 * sample_rate:
