@@ -51,6 +51,7 @@ DESCRIBED = (
     "frames",
     "frame_unit",
     "estimated",
+    "experiment",
     "version",
     "recorded",
 )
@@ -71,6 +72,7 @@ class FeatureDefinition:
     frames: Function | None = parameters.centred_frames  # None: one column, a vector
     frame_unit: str = "s"
     estimated: bool = False  # values follow an estimated tuning or tempo
+    experiment: bool = False  # only its name chooses it, FEATURES=all does not
     version: int = 1
     code: str = ""  # for a user's own feature, the digest of its function's source
     # (**parameters) -> facts that the values depend on, such as a network file's digest
@@ -218,47 +220,6 @@ FEATURES: Registry[FeatureDefinition] = Registry(
     extensible=True,
 )
 
-# The features that FEATURES=all names, and so those that `answer` ranks. A new feature
-# is an experiment, which only its name chooses, until it is added here.
-ALL = (
-    "waveform",
-    "stft",
-    "mel",
-    "mel_delta",
-    "mfcc",
-    "mfcc_delta",
-    "mfcc_delta2",
-    "pcen",
-    "harmonic",
-    "percussive",
-    "gammatone",
-    "gfcc",
-    "lfcc",
-    "ifd",
-    "chroma",
-    "cqt",
-    "vqt",
-    "chroma_cqt",
-    "chroma_cens",
-    "chroma_vqt",
-    "tonnetz",
-    "yin",
-    "contrast",
-    "centroid",
-    "bandwidth",
-    "rolloff",
-    "flatness",
-    "poly",
-    "rms",
-    "zcr",
-    "shape",
-    "onset",
-    "tempogram",
-    "fourier_tempogram",
-    "tempogram_ratio",
-    "modulation",
-)
-
 
 def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames).
@@ -284,6 +245,8 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     estimated : bool
         Whether the values follow an estimated tuning or tempo, so that a rounding error
         can change a whole clip.
+    experiment : bool
+        Whether FEATURES=all leaves the feature out, and `answer` does not rank it.
     version : int
         Raised when the feature's values change, so that caches compute it again.
     recorded : function
@@ -391,8 +354,8 @@ def difference_here(stored: CachedFeature) -> str:
 
 
 def features_of_all() -> list[str]:
-    """The features that `all` names: those in ALL, and the user's own."""
-    return [n for n in FEATURES.complete() if n in ALL or n in FEATURES.owners]
+    """The features that `all` names: all but experiments."""
+    return [n for n, each in FEATURES.complete().items() if not each.experiment]
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:

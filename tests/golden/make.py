@@ -20,7 +20,6 @@ from tests.golden.commands import inside
 from tests.golden.outputs import SECTIONS, easy, trained
 
 GOLDEN = Path(__file__).with_name("golden.json")
-AT_LEAST = ("features",)  # sections that may grow
 OLD_VERSION = "has other values, so that its decorator needs a higher version="
 # share of the largest number of a list: far above floating point, far below any fault
 TOLERANCE = 0.02
@@ -43,7 +42,7 @@ def differences(golden, now, exact, where=""):
             for name in golden.keys() & now.keys()
             for line in differences(golden[name], now[name], exact, f"{where}/{name}")
         ]
-        found = lost + ([] if key in AT_LEAST else new) + parts
+        found = lost + new + parts
         return sorted(found + old_version(golden, now, parts, where))
     if numbers(golden) and numbers(now) and len(golden) == len(now):
         same = close(golden, now, where, exact)

@@ -40,6 +40,6 @@ def test_bad_input_gets_its_answer():
 @pytest.mark.parametrize("name", faults.FAULTS)
 def test_a_planted_fault_aims_at_one_place_and_names_tests_that_are_there(name):
     fault = faults.FAULTS[name]
-    assert faults.place_of(ROOT, fault.old)
+    assert faults.place_of(ROOT, fault.old), f"not there once: {fault.old}"
     for word in fault.tests.split():
         assert word.startswith("golden:") or (ROOT / word).exists()
