@@ -9,8 +9,7 @@ import pytest
 from sklearn import metrics
 
 from featurestack.comparison import average_precision as ap
-from featurestack.comparison.metrics import decision_scores
-from featurestack.comparison.scores import epoch_scores
+from featurestack.comparison.metrics import Evaluation, decision_scores
 
 
 def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
@@ -33,12 +32,14 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     found = decision_scores(target, chosen).values()
     assert np.array([*found]) == pytest.approx(np.array(expected))
     probabilities = scores / 2
-    measured = epoch_scores(
-        ap.MEAN_AVERAGE_PRECISION, target.astype(int), probabilities
-    )
     pairs = zip(target.T, probabilities.T)
     losses = [metrics.log_loss(*pair, labels=[0, 1]) for pair in pairs]
-    assert measured["loss"] == pytest.approx(np.mean(losses))
+    wanted = {"map": precision.mean(), "macro_auroc": area.mean()}
+    wanted |= {"macro_f1": expected[2].mean(), "log_loss": np.mean(losses)}
+    evaluation = Evaluation(target, probabilities, chosen, probabilities)
+    named = ap.MEAN_AVERAGE_PRECISION.scores.items()
+    measured = {name: score.function(evaluation) for name, score in named}
+    assert measured.keys() == wanted.keys() and measured == pytest.approx(wanted)
 
 
 def test_a_class_without_a_positive_clip_is_left_out_and_one_of_all_clips_is_perfect():

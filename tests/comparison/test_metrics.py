@@ -2,10 +2,14 @@
 the temperature that calibrates probabilities.
 """
 
+import inspect
+
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from featurestack.comparison import average_precision, metrics
+from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.comparison.metrics import (
     Evaluation,
     decide,
@@ -14,6 +18,8 @@ from featurestack.comparison.metrics import (
 )
 from featurestack.comparison.scores import ACCURACY, epoch_scores
 from featurestack.results.calibration import fit_temperature, scaled
+
+ASKED = ["evaluation"]  # the parameters of a score
 
 
 def test_scores_and_rows_of_history_agree_with_scikit_learn():
@@ -39,11 +45,26 @@ def test_scores_and_rows_of_history_agree_with_scikit_learn():
     }
     evaluation = Evaluation(given, probabilities, decided, probabilities)
     scores = {n: score.function(evaluation) for n, score in ACCURACY.scores.items()}
-    assert scores == pytest.approx(expected)
+    assert scores.keys() == expected.keys() and scores == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {"recall": "balanced_accuracy", "f1": "macro_f1"}
     row = epoch_scores(ACCURACY, target, probabilities)
     assert row == pytest.approx({name: expected[columns[name]] for name in columns})
+
+
+def test_every_function_of_an_evaluation_is_a_score_and_says_whether_less_is_better():
+    used = {*ACCURACY.history.values(), *MEAN_AVERAGE_PRECISION.history.values()}
+    labels = np.eye(4, dtype=bool)[np.arange(20) % 4]
+    right = np.where(labels, 0.7, 0.1)
+    given = [(p, p > 0.5, p) for p in (right, np.roll(right, 1, axis=1))]
+    for metric in (ACCURACY, MEAN_AVERAGE_PRECISION):
+        for name, score in metric.scores.items():
+            best, worst = (score.function(Evaluation(labels, *each)) for each in given)
+            assert (best < worst) == score.less, f"less= of {name}"
+            used.add(score.function)
+    for name, own in [*vars(metrics).items(), *vars(average_precision).items()]:
+        if inspect.isfunction(own) and [*inspect.signature(own).parameters] == ASKED:
+            assert own in used, f"{name} is in no scores= of a metric"
 
 
 def underconfident(clips, seed=0):

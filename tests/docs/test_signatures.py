@@ -20,7 +20,9 @@ class Some(DataOptions):
 
 @pytest.mark.parametrize("file", signatures.modules(), ids=lambda file: file.stem)
 def test_every_signature_has_the_options_and_defaults_of_its_command(file):
-    assert signatures.rewritten(file) == file.read_text(encoding="utf-8")
+    wanted = {*signatures.rewritten(file).splitlines()}
+    absent = wanted - {*file.read_text(encoding="utf-8").splitlines()}
+    assert absent == set(), "python -m docs.signatures writes them"
 
 
 def test_new_options_and_defaults_are_written_and_those_that_are_gone_removed():

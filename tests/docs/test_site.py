@@ -13,7 +13,10 @@ import featurestack as fs
 from docs import generate
 from featurestack.analysis.report.tables import TABLES
 from featurestack.analysis.report.warnings import WARNINGS
+from featurestack.base.registry import first_sentence
 from featurestack.cli.words import every_options
+from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
+from featurestack.comparison.scores import ACCURACY
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
@@ -42,6 +45,16 @@ def test_every_registered_thing_has_its_entry():
     assert [name for name in names if f"`{name}`" not in page] == []
     codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
     assert codes == [*WARNINGS]
+
+
+def test_every_registered_thing_says_what_it_is_in_its_docstring():
+    described = {name: entry.builder for name, entry in MODELS.complete().items()}
+    described |= {name: entry.transform for name, entry in AUGMENTS.items()}
+    described |= {code: kind.find for code, kind in WARNINGS.items()}
+    for metric in (ACCURACY, MEAN_AVERAGE_PRECISION):
+        described |= {name: own.function for name, own in metric.scores.items()}
+    texts = {name: first_sentence(function) for name, function in described.items()}
+    assert [name for name, text in texts.items() if not text.endswith(".")] == []
 
 
 def test_every_key_of_run_json_and_every_column_has_its_meaning():

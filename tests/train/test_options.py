@@ -65,4 +65,4 @@ def test_every_kind_of_network_that_trains_in_steps_is_here():
 @pytest.mark.parametrize("name", STEPS)
 def test_an_option_of_a_step_changes_the_weights(name, kind, weights):
     before, after = weights(kind), weights(kind, **{name: other_values(name)[-1]})
-    assert not torch.equal(before, after)
+    assert not torch.equal(before, after), f"{name} changes no weight of this network"

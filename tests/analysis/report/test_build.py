@@ -17,7 +17,7 @@ import pytest
 from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import findings
-from featurestack.analysis.page import environment, slug
+from featurestack.analysis.page import CELLS, environment, slug
 from featurestack.analysis.report.build import (
     OF_PRINT,
     build_report,
@@ -27,6 +27,7 @@ from featurestack.analysis.report.tables import TABLES
 from featurestack.analysis.report.warnings import WARNINGS
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
+from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.comparison.metrics import Score
 from featurestack.comparison.ranking import AgainstChance
 from featurestack.comparison.scores import ACCURACY, Estimate
@@ -149,6 +150,16 @@ def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_document
         lacks = {column.name for column in declared.columns} - {*there} - OF_TAGS
         assert lacks == set(), f"{file.name} lacks columns that are declared"
     assert runs
+
+
+def test_every_cell_of_a_table_has_a_kind_that_a_page_or_only_the_file_shows():
+    kinds = {name: score.kind for name, score in ACCURACY.scores.items()}
+    kinds |= {n: score.kind for n, score in MEAN_AVERAGE_PRECISION.scores.items()}
+    for name, table in TABLES.complete().items():
+        every = [*table.columns, *filter(None, [table.each])]
+        kinds |= {f"{name}.csv: {column.name}": column.kind for column in every}
+    unknown = {name: kind for name, kind in kinds.items() if kind not in CELLS}
+    assert {name: kind for name, kind in unknown.items() if kind != "file"} == {}
 
 
 def test_every_section_has_its_template_and_its_place_on_the_page(report_page):

@@ -35,7 +35,29 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     assert min(losses) < 0.999 * losses[0]
     logits = built.eval()(x)
     assert logits.shape == (3, 5) and logits.isfinite().all()
-    assert USUAL[name].summary.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [(n, option) for n in USUAL for option in USUAL[n].options]
+)
+def test_every_option_of_a_model_changes_its_network(name, option):
+    default, shape = USUAL[name].options[option], SMALLEST[USUAL[name].kind.name]
+    if isinstance(default, str):
+        other = USUAL[name].bounds[option][-1]
+    else:
+        other = type(default)(default / 2) or 2
+    networks = (build(f"{name}@{option}={v}", 8, 5, shape) for v in (default, other))
+    facts, others = map(facts_of, networks)
+    assert facts != others, f"{name} ignores {option}"
+
+
+def facts_of(network):
+    """The numbers and words of each layer, and the shapes of the weights."""
+    layers = [vars(layer).items() for layer in network.modules()]
+    facts = [
+        [(n, v) for n, v in own if isinstance(v, int | float | str)] for own in layers
+    ]
+    return facts, [weight.shape for weight in network.parameters()]
 
 
 @pytest.mark.parametrize("name", IMAGE)
