@@ -180,7 +180,7 @@ def answer_row(
         "answer": f"{name}, {'networks' if network == 'auto' else 'no network'}",
         "sounds": described(fits),
         **percentages(score),
-        MEL_MFCC: 100 * fits.score(MEL_MFCC, fits.parts).value,
+        MEL_MFCC: 100 * fits.predicted(MEL_MFCC, fits.parts).score.value,
         "recommended": choice.recommended,
         "estimate": 100 * choice.estimates[choice.recommended],
         "agreeing folds": choice.agreeing,

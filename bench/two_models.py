@@ -119,7 +119,7 @@ def procedure_row(
         "answer": f"{name}, no network, ridge or texturenet",
         "sounds": described(fits),
         **percentages(predictions.score),
-        MEL_MFCC: 100 * fits.score(MEL_MFCC, fits.parts).value,
+        MEL_MFCC: 100 * fits.predicted(MEL_MFCC, fits.parts).score.value,
     }
 
 

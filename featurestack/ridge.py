@@ -26,7 +26,7 @@ Conventions: N clips, D numbers of a clip, K classes, M support clips.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ from featurestack.base import quantities
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell_once
 from featurestack.comparison.metrics import Floats
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 TargetLabels = NDArray[np.integer] | NDArray[np.bool_]
 # log loss, factor and offset of answers (N, K), for targets and counts
@@ -175,6 +178,17 @@ class RidgeModel:
         return logits
 
 
+@cache
+def linear_algebra() -> "ThreadpoolController":
+    """The threads of numpy's and scipy's libraries. To find these takes as long as a
+    small fit.
+    """
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 def fit(
     x: NDArray[np.floating],
     y: TargetLabels,
@@ -197,8 +211,6 @@ def fit(
     overwrite      whether the memory of x may be used
     foreign        whether each class is left out, which takes as long as one strength
     """
-    from threadpoolctl import threadpool_limits
-
     chosen_on = np.ones(len(x), bool) if originals is None else originals
     every = (y if y.ndim == 2 else np.eye(classes)[y]).astype(np.float64)
     shares = every.mean(axis=0)
@@ -215,7 +227,7 @@ def fit(
     if not len(fitted):
         return model
     targets = every[:, fitted]
-    with threadpool_limits(1):  # sums have the same order on every machine
+    with linear_algebra().limit(limits=1):  # sums have the same order on every machine
         log_loss = label_loss if y.ndim == 2 else class_loss
         tested = chosen_on & has_others(targets, groups)
         kernels = kernels_of(names_of_kernels(z), z, counts)

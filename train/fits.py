@@ -8,7 +8,10 @@ each part, so that a command resumes after a kill. Its name has a digest of the 
 of the features, the clips with their labels and recordings, the task and the solution.
 A damaged file is made again.
 
-Conventions: N clips of the cache, D numbers of a clip, K classes.
+A command may repeat: folds that are drawn are then drawn DRAWINGS times, and each clip
+is answered by a fit of each drawing.
+
+Conventions: N clips of the cache, D numbers of a clip, K classes, R drawings.
 """
 
 import io
@@ -22,7 +25,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -33,13 +35,15 @@ from featurestack.base.files import replace_file
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted
 from featurestack.base.terminal import silenced, tell
-from featurestack.comparison.metrics import Floats, class_weights
+from featurestack.comparison.metrics import Floats, Ints, class_weights
 from featurestack.comparison.ranking import ModelRanking
 from featurestack.comparison.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
+from featurestack.features_cache.folds import redrawn
 from featurestack.results.run_folder import fits_file
 from featurestack.results.splits import Split, fold_split
 from featurestack.train.fold_data import chunked, read_usable
@@ -52,6 +56,7 @@ RIDGE = "ridge"
 
 # bytes of the numbers of fits that are made side by side, and copies of a fit's numbers
 MEMORY, COPIES = 800_000_000, 2
+DRAWINGS = 5  # of folds that are drawn, in a command that repeats
 
 Numbers: TypeAlias = NDArray[np.float32]
 
@@ -80,11 +85,38 @@ class Fits:
     numbers: Mapping[str, NDArray[np.floating]]
     blocks: Mapping[str, Sequence[int]]  # channel -> numbers of each of its layers
     unusable: Mapping[str, str]  # clip id -> why it cannot be read
+    repeats: bool = False  # whether folds that were drawn are drawn several times
+    drawing: int = 0  # of the folds; 0 is the plan's
+
+    @cached_property
+    def fold_of(self) -> Ints:
+        """(N,) the fold of each cached clip."""
+        return redrawn(self.plan.cache.clips, self.drawing)["fold"].to_numpy(np.int64)
+
+    @property
+    def drawings(self) -> tuple["Fits", ...]:
+        """(R,) these fits, and those in other drawings of the folds."""
+        return self, *self.redrawn
+
+    @cached_property
+    def redrawn(self) -> tuple["Fits", ...]:
+        """The fits in other drawings of folds that were drawn and are all tested."""
+        whole = {*self.plan.config.folds} == {*self.splits}
+        several = self.repeats and self.plan.cache.folds_drawn and whole
+        others = range(1, DRAWINGS if several else 1)
+        return tuple(replace(self, drawing=other) for other in others)
+
+    @property
+    def protocol(self) -> str:
+        """`5 folds`, or `5 drawings of 5 folds`."""
+        several, folds = len(self.drawings), counted(len(self.parts), "fold")
+        return f"{several} drawings of {folds}" if several > 1 else folds
 
     @cached_property
     def splits(self) -> dict[int, Split]:
         """Every fold's clips, also of folds that the protocol never tests."""
         table = self.plan.table
+        table = table.assign(fold=self.fold_of[table.index])
         table = table[~table["clip_id"].isin(list(self.unusable))]
         folds = sorted(table["fold"].unique().tolist())
         return {fold: fold_split(table, fold) for fold in folds}
@@ -192,13 +224,13 @@ class Fits:
 
     def predictions(self, logits: Numbers, clips: Positions) -> Predictions:
         """The logits (n, K) of these clips, which the metric of all of them scores."""
-        table = self.plan.cache.clips.iloc[clips]
+        groups = self.plan.cache.clips["group"].to_numpy()
         labels = self.plan.indicator(clips)
         return Predictions(
             metric=self.metric,
             classes=(*self.plan.names,),
-            groups=table["group"].to_numpy(),
-            folds=table["fold"].to_numpy()[None],
+            groups=groups[clips],
+            folds=self.fold_of[clips][None],
             exact=True,
             labels=labels,
             probabilities=logits[None].astype(float),
@@ -209,39 +241,49 @@ class Fits:
         logits = np.concatenate(self.logits(features, parts))
         return self.predictions(logits, tested_by(parts))
 
-    def ranking(
-        self, sets: Sequence[str], parts: Sequence[Part]
-    ) -> ModelRanking[Predictions]:
-        """The verdicts on fits to these sets, of which the first is the best."""
-        runs = tuple(self.predicted(features, parts) for features in sets)
-        return ModelRanking(runs=runs, crossed=len(parts) > 1)
-
-    def score(self, features: str, parts: Sequence[Part]) -> Estimate:
-        """The score on the clips that the parts answer, with its interval if that is
-        quick.
+    def repeated(self, features: str) -> Predictions:
+        """What fits to a feature set predict for every tested clip, in the order of the
+        cache, by each drawing of the folds.
         """
-        predictions = self.predicted(features, parts)
-        if self.metric.multilabel:
-            return Estimate(self.metric.score(predictions))
-        return predictions.score
+        folds, logits = [], []
+        for own in self.drawings:
+            tested = tested_by(own.parts)
+            order = np.argsort(tested)
+            folds.append(own.fold_of[tested][order])
+            logits.append(np.concatenate(own.logits(features, own.parts))[order])
+        return replace(
+            self.predictions(logits[0], self.tested_clips),
+            folds=np.stack(folds),
+            probabilities=np.stack(logits).astype(float),
+        )
+
+    @cached_property
+    def tested_clips(self) -> Positions:
+        """The clips that are tested, in the order of the cache."""
+        return np.sort(tested_by(self.parts))
 
     @cached_property
     def metric(self) -> Metric:
         """The task's metric, or balanced accuracy if the classes are uneven."""
-        labels = self.plan.indicator(tested_by(self.parts))
-        return suited(self.plan.task.metric, labels)
-
-    def tested_clips(
-        self, parts: Sequence[Part]
-    ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
-        """(n, K) labels and (n rows) table of the clips that the parts answer."""
-        tested = tested_by(parts)
-        return self.plan.indicator(tested), self.plan.cache.clips.iloc[tested]
+        return suited(self.plan.task.metric, self.plan.indicator(self.tested_clips))
 
 
 def tested_by(parts: Sequence[Part]) -> Positions:
     """The clips that the parts answer, part by part."""
     return np.concatenate([part.tested for part in parts])
+
+
+def quick_score(predictions: Predictions) -> Estimate:
+    """The score, with its interval if that is quick."""
+    if predictions.metric.multilabel:
+        return Estimate(predictions.metric.score(predictions))
+    return predictions.score
+
+
+def ranking_of(predictions: Sequence[Predictions]) -> ModelRanking[Predictions]:
+    """The verdicts on fits to several feature sets, of which the first is the best."""
+    crossed = len(np.unique(predictions[0].folds)) > 1
+    return ModelRanking(runs=(*predictions,), crossed=crossed)
 
 
 def fits_of(plan: Plan) -> Fits:

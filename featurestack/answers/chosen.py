@@ -19,6 +19,7 @@ class Choice:
     was chosen without this fold.
     """
 
+    protocol: str  # of the rows: `5 drawings of 5 folds`
     # a row for each feature and each set: its score with an interval, the folds that
     # chose it, its difference from the highest
     rows: tuple[Mapping[str, Plain], ...]

@@ -141,7 +141,7 @@ def choices(
     ]
     texts = {
         f"Sets chosen in {counted(len(config.sets), 'fold')}": ", ".join(sets),
-        f"Single features, {score}": ", ".join(singles),
+        f"Single features, {score}, {config.protocol}": ", ".join(singles),
     }
     if config.together:
         gain: Any = config.together

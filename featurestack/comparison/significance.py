@@ -446,28 +446,27 @@ def gain_tests(
     selected: bool = False,
     variance: float | None = None,
 ) -> pd.DataFrame:
-    """Mean, low, high, p and significant for each column of `gains` (N, F), which
-    cross-validated models differ by. `variance` counts the variance between recordings,
-    by default as for exact models; it is 1 for models that are the same.
+    """Mean, low, high, p and significant for each column of `gains` (R, N, F), which
+    exact models differ by that were cross-validated R times. With `variance`, it counts
+    the variance between recordings; it is 1 for models that are the same.
 
     p and interval are corrected for all columns, and also for the selection if they are
     leads of the best of several, which was `selected` by them. With too few recordings
     there is no interval. `unit` is the largest gain of a clip, None without a limit;
     `weights` (N,) are those of the clips in the gains, by default equal.
     """
+    clips = gains.shape[1]
     if weights is None:
-        weights = np.ones(len(gains))
+        weights = np.ones(clips)
     shares = recording_sums(weights[:, None], groups)[:, 0] / weights.sum()
-    sums = recording_sums(gains, groups) / len(gains)
+    of_drawings = np.stack([recording_sums(own, groups) for own in gains]) / clips
+    sums = of_drawings.mean(axis=0)
     if variance is None:
-        variance = difference_variance(len(shares))
+        training = variance_of_training(of_drawings, shares, exact=True)
+    else:
+        training = (variance - 1) * between_recordings(sums, shares)
     numbers = sign_flip_tests(
-        sums,
-        shares,
-        FAMILY_LEVEL,
-        selected=selected,
-        unit=unit,
-        training=(variance - 1) * between_recordings(sums, shares),
+        sums, shares, FAMILY_LEVEL, selected=selected, unit=unit, training=training
     )
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns[["low", "high"]] = columns[["low", "high"]].clip(-1, 1)

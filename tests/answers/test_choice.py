@@ -24,7 +24,7 @@ from featurestack.answers.choice import (
 )
 from featurestack.answers.chosen import read_choice
 from featurestack.base.files import is_held
-from featurestack.features_cache import external
+from featurestack.features_cache import external, index_file
 from featurestack.features_cache.cache import Cache
 from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import RunFolder, find
@@ -218,8 +218,11 @@ def test_an_answer_is_waited_for_and_its_run_is_not_removed_meanwhile(
     assert not is_held(tmp_path / "runs/d/answer/.lock")
 
 
+@pytest.mark.parametrize(
+    ("drawn", "protocol"), [(0, "3 folds"), (1, "5 drawings of 3 folds")]
+)
 def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
-    tmp_path,
+    tmp_path, drawn, protocol
 ):
     def halves(target, fold):
         """f0 tells k0 from the others, f1 tells k1."""
@@ -229,6 +232,9 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
         return values
 
     brought(tmp_path / "d" / "features", halves, folds=3)
+    cache = Cache(tmp_path / "d" / "features")
+    settings = cache.settings | {"folds_drawn": drawn}
+    index_file.refresh(cache.folder, cache.sources, settings)
     found = answered(tmp_path)
     own = read_choice(tmp_path / "runs" / "d" / "answer")
     assert {*own.sets} == {"f0+f1"} and own.together["together"] == 1
@@ -238,6 +244,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
         r"Gain over single features chosen in the same way: \+.* points .*, a clear d",
         str(found),
     )
+    assert f"Single features, accuracy, {protocol}: " in str(found)
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
     recalls = table.set_index("class")
     assert recalls["the choice"].tolist() == [1, 1, 1]

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from featurestack.analysis.report.runs import load_runs, rankings
+from featurestack.base.options import part_of
 from featurestack.comparison.compare import compare
 from featurestack.features_cache import index_file
 from featurestack.features_cache.cache import Cache
@@ -17,6 +19,8 @@ from featurestack.predict.bundle import bundle_of_run
 from featurestack.results import run_folder
 from featurestack.results.run_folder import find
 from featurestack.train import training
+from featurestack.train.fits import DRAWINGS, read_features
+from featurestack.train.options import FitOptions
 from featurestack.train.plan import make_plan
 from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
@@ -101,6 +105,33 @@ def test_seeds_are_one_row_whose_answers_are_averaged_by_clip(drawn_options):
     assert run.parts == pytest.approx(np.mean(each, axis=0))
     table = training.table(find(drawn_options.runs)).splitlines()
     assert [line.split()[-1] for line in table[1:3]] == ["3", "3"]
+
+
+def fits_to(drawn_options, features, **changes):
+    given = part_of(drawn_options, FitOptions, features=features)
+    _, fits = read_features(replace(given, **changes), least=1)
+    return replace(fits, repeats=True)
+
+
+def test_fits_are_repeated_on_the_drawings_of_the_seeds(drawn_options):
+    """What importance and the choice of an answer read equals runs of five seeds."""
+    fits = fits_to(drawn_options, "mel")
+    runs = [ridge_of(drawn_options, seed=seed) for seed in range(DRAWINGS)]
+    assert fits.protocol == "5 drawings of 3 folds"
+    found, trained = fits.repeated("mel"), run_folder.tested_run(runs)
+    # runs order their clips by name
+    by_name = np.argsort(fits.plan.cache.clips["clip_id"][fits.tested_clips])
+    assert np.array_equal(found.groups[by_name], trained.groups)
+    assert np.array_equal(found.folds[:, by_name], trained.folds)
+    assert np.array_equal(found.decisions[:, by_name], trained.decisions)
+    assert found.score == trained.score
+
+
+def test_given_folds_are_fitted_once(drawn_options):
+    given = Cache(fill(drawn_options.runs / "given", clip_table(), "mel chroma"))
+    fits = fits_to(drawn_options, "mel", dataset=str(given.folder))
+    assert fits.protocol == "3 folds"
+    assert fits.repeated("mel").folds.shape == (1, len(given.clips))
 
 
 def test_a_list_of_runs_is_one_model_with_a_drawing_for_each(drawn_options):

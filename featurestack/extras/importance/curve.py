@@ -16,7 +16,7 @@ from featurestack.comparison.significance import few_groups
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.results.splits import draw_groups
-from featurestack.train.fits import Fits, Part, read_features
+from featurestack.train.fits import Fits, Part, quick_score, ranking_of, read_features
 from featurestack.train.options import FitOptions
 
 # part of the training recordings -> its share
@@ -38,8 +38,8 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
             for fold in fits.plan.config.folds:
                 tables.append(trained_on(fits, fold, part, options.seed))
                 parts.append(Part(tables[-1].index.to_numpy(), fits.tested(fold)))
-            score = fits.score(channels_named, parts)
-            ranking = fits.ranking([channels_named], parts)
+            predictions = fits.predicted(channels_named, parts)
+            score, ranking = quick_score(predictions), ranking_of([predictions])
             clear = "yes" if ranking.against_chance.clear else "no"
             row = {
                 "features": features,

@@ -245,7 +245,7 @@ def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
     if len(table) > 1:
         gains = parts[:, :1] - parts[:, 1:]
         # the models are the same, so that no difference comes from training
-        tests = gain_tests(gains, groups, weights=weights, variance=1.0)
+        tests = gain_tests(gains[None], groups, weights=weights, variance=1.0)
         clear = tests["significant"] & (tests["mean"] > 0)
         crossed = len(np.unique(tested.folds)) > 1
         clear &= ModelRanking(runs=(tested,), crossed=crossed).against_chance.clear

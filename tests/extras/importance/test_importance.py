@@ -65,8 +65,8 @@ def made(shares=SHARES, recordings=RECORDINGS):
     for name in (*FEATURES, "+".join(FEATURES)):
         lead = np.mean(scores[name]) - np.mean(scores["none"])
         over_chance[name] = SimpleNamespace(clear=lead > 0, p=float(lead <= 0))
-    table = pd.DataFrame(scores)
-    return SetScores(FEATURES, clips, weights, labels, table, over_chance)
+    parts = {name: own[None] for name, own in scores.items()}
+    return SetScores(FEATURES, clips, weights, labels, parts, over_chance)
 
 
 def written(folder, fits):
@@ -76,6 +76,7 @@ def written(folder, fits):
     measured = Importance(
         clips=len(fits.clips),
         recordings=fits.clips["unit"].nunique(),
+        protocol="5 folds",
         tested="0",
         data="",
         score="accuracy",
