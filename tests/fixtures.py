@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.analysis.report import build, tables
 from featurestack.analysis.report.build import build_report
 from featurestack.analysis.report.jobs import AnalysisOptions, jobs
 from featurestack.analysis.report.runs import load_runs
@@ -229,6 +230,11 @@ def make_tones_project(root):
     return root
 
 
+# declared columns that only some metrics have
+OF_SOME_REPORTS = {"average_precision", "low", "high", "prevalence", "auroc"}
+OF_SOME_REPORTS |= {"recall_low", "recall_high"}
+
+
 @pytest.fixture(scope="session")
 def tones_project(made_once):
     """40 tones of four classes with awkward names, and three runs, of which one has no
@@ -236,6 +242,22 @@ def tones_project(made_once):
     """
     root = made_once("tones_project", make_tones_project)
     return TonesProject(root, tones(root))
+
+
+def with_every_column(name, table):
+    """`columns_of`, which here also refuses a table without a declared column."""
+    columns = tables.columns_of(name, table)
+    _, _, kind = name.rpartition(".")
+    declared = tables.TABLES[f"<run>.{kind}" if kind != name else name].columns
+    lacks = {own.name for own in declared} - {*table} - OF_SOME_REPORTS
+    if lacks:
+        raise ValueError(
+            f"{name}.csv lacks declared columns: {', '.join(sorted(lacks))}"
+        )
+    return columns
+
+
+build.columns_of = with_every_column  # in every report that a test writes
 
 
 @pytest.fixture(scope="session")
