@@ -13,8 +13,10 @@ from graphlib import TopologicalSorter
 import pytest
 
 from featurestack.analysis.sections import SECTIONS
-from featurestack.base.options import Options
+from featurestack.base.extras import OPTIONS
+from featurestack.base.options import Options, fields
 from featurestack.cli import words
+from featurestack.cli.parser import FOLDER_OPTIONS
 from featurestack.features_cache.cache import Cache
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
@@ -203,16 +205,34 @@ def test_the_figure_of_the_architecture_is_true():
     assert lines == [*HOUSE[::-1]]
 
 
+@functools.cache
+def imported_modules(name):
+    """The modules of the product that a module imports."""
+    members = imports(MODULES[name])
+    modules = {m if m in MODULES else m.rpartition(".")[0] for m in members}
+    return modules & MODULES.keys() - {name}
+
+
 def test_no_file_imports_itself_through_others():
-    graph = {}
-    for name, path in MODULES.items():
-        members = imports(path)
-        modules = {
-            member if member in MODULES else member.rpartition(".")[0]
-            for member in members
-        }
-        graph[name] = modules & MODULES.keys() - {name}
+    graph = {name: imported_modules(name) for name in MODULES}
     TopologicalSorter(graph).prepare()  # CycleError names a circle
+
+
+@functools.cache
+def attributes(name):
+    nodes = ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("word", [word for word in words.COMMANDS if word != "bench"])
+def test_every_option_of_a_command_is_read_by_a_module_that_it_runs(word):
+    options = fields(words.options_of(word)).keys() - {*FOLDER_OPTIONS}
+    places = [words.COMMANDS[word].run, *(OPTIONS[n] for n in options & {*OPTIONS})]
+    modules = [p.partition(":")[0].removeprefix("featurestack.") for p in places]
+    for module in modules:  # it grows
+        modules += imported_modules(module) - {*modules}
+    unread = options - set().union(*map(attributes, modules))
+    assert unread == set(), f"{word} has options that nothing reads"
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Every name of the product in pages, notebooks, scripts and docstrings is there: a
-function `fs.NAME`, a command, an option. What was removed is named with its places.
+function `fs.NAME`, a command, an option, a parameter of a feature or model. What was
+removed is named with its places.
 """
 
 import ast
@@ -11,6 +12,8 @@ import pytest
 
 import featurestack as fs
 from featurestack.cli.words import every_options
+from featurestack.pipeline.features import FEATURES
+from featurestack.train.models import MODELS
 from tests.docs.test_commands import (
     PAGES,
     READ_BY_MAKEFILE,
@@ -27,6 +30,7 @@ COMMAND = re.compile(
     re.M,
 )
 OPTION = re.compile(r"(?<![\w.{$])([A-Z][A-Z_]+)=(?!=)")
+VARIANT = re.compile(r"(?<![\w@])([a-z]\w*)@(\w+=[\w.-]+(?:,\w+=[\w.-]+)*)")
 # settings of shells, libraries and tools that pages and scripts name
 ENVIRONMENT = (
     "CI HOME PATH TMPDIR VIRTUAL_ENV XDG_CACHE_HOME DEBIAN_FRONTEND LD_PRELOAD"
@@ -95,6 +99,16 @@ def known():
     }
 
 
+def unknown_parameters(text):
+    """The features and models with a parameter or option that they do not have."""
+    for name, given in VARIANT.findall(text):
+        keys = {pair.partition("=")[0] for pair in given.split(",")}
+        if feature := FEATURES.find(name):
+            yield from (f"{name}@{key}" for key in keys - {*feature.declared, "frame"})
+        elif name in MODELS:
+            yield from (f"{name}@{key}" for key in keys - {*MODELS[name].options})
+
+
 def unknown(path):
     """The names in a file that are not there."""
     found = set()
@@ -103,6 +117,7 @@ def unknown(path):
         for kind, pattern in kinds.items():
             names = {match[match.lastindex] for match in pattern.finditer(text)}
             found |= {f"{kind} {name}" for name in names - known()[kind]}
+        found |= {*unknown_parameters(text)}
     return found
 
 
@@ -113,5 +128,8 @@ def test_every_function_command_and_option_that_a_file_names_is_there(path):
 
 def test_a_name_that_is_gone_is_named(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("Type `make curl DATASET=x TIDE=3`, then\n```\nfs.nothing()\n```\n")
-    assert unknown(page) == {"command curl", "option TIDE", "function nothing"}
+    page.write_text(
+        "Type `make curl DATASET=x TIDE=3`, `mel@n_mel=4`,\n```\nfs.nothing()\n```\n"
+    )
+    gone = {"command curl", "option TIDE", "function nothing", "mel@n_mel"}
+    assert unknown(page) == gone
