@@ -4,8 +4,10 @@ them, and without all.
 
 import json
 import os
+import re
 import shlex
 import shutil
+import tomllib
 
 import pytest
 
@@ -29,6 +31,8 @@ PLACES = {  # what names a place -> module:name
     **extras.MODEL_PLACES,
     **{f"section {name}": place for name, (place, *_) in SECTIONS.items()},
 }
+# what the code names where a distribution has another name
+MODULE_OF = {"scikit.learn": "sklearn"}
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -50,6 +54,19 @@ def test_the_table_has_every_extra_and_options_that_a_command_takes():
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
     assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
     assert featurestack.FIGURES.keys() and not extras.ABSENT_OPTIONS
+
+
+def test_every_library_that_pyproject_asks_for_is_named_by_the_code():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    folders = [*PRODUCT, "bench"]
+    files = [file for name in folders for file in (ROOT / name).rglob("*.py")]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    for group in groups.keys() - {"docs", "notebooks", "test"}:
+        for library in groups[group]:
+            name = re.match(r"[\w-]+", library)[0].replace("-", ".")
+            module = MODULE_OF.get(name, name)
+            assert re.search(rf"\b{module}\b", code), f"{library} of [{group}]"
 
 
 # ---- without one, and without all

@@ -21,7 +21,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS
-from tests.docs.test_commands import DOCS, ROOT, every_page
+from tests.docs.test_commands import DOCS, PAGES, ROOT, every_page
 from tests.processes import python
 
 
@@ -121,6 +121,8 @@ def test_package_citation_and_list_of_changes_have_the_same_version():
 @pytest.mark.parametrize(
     "file", sorted((DOCS / "tables").glob("*.csv")), ids=lambda file: file.stem
 )
-def test_each_row_of_a_measured_table_names_its_command(file):
+def test_a_page_names_each_measured_table_and_each_row_its_command(file):
+    pages = [page.read_text("utf-8") for page in [*PAGES, *DOCS.glob("*.py")]]
+    assert any(file.name in text for text in pages), "no page names this table"
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     assert (table["command"] != "").all() and table.iloc[:, 0].is_unique

@@ -46,6 +46,7 @@ from tests.analysis.made_runs import (
 from tests.golden.commands import ROOT, done
 from tests.processes import files_end_at
 from tests.refusal import refused
+from tests.test_structure import MODULES
 
 ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ["level 60.0 %"]}
 ARTEFACTS |= {"accuracy": 0.62, "chance": 0.25}
@@ -173,6 +174,7 @@ def test_every_section_has_its_template_and_its_place_on_the_page(report_page):
     first = templates.pop("first_screen")
     of_sections = {name: ids for name, ids in templates.items() if ids}
     names = [name for name in SECTIONS if name != "first_screen"]
+    assert [name for name in names if name not in templates] == []
     assert of_sections == {name: [name] for name in names}
     shown = re.findall(r'<section id="([^"]+)"', report_page.read_text())
     assert shown[:2] == first
@@ -182,18 +184,27 @@ def test_every_section_has_its_template_and_its_place_on_the_page(report_page):
 
 def test_every_figure_of_a_section_is_placed_by_its_template():
     for name, entry in FIGURES.complete().items():
+        assert (entry.data is figures.no_data) == (not entry.section), (
+            f"data= of {name}"
+        )
         if entry.section and not entry.print_only:
             template = environment().get_template(f"{entry.section}.html")
             text = Path(template.filename).read_text("utf-8")
             assert f'figures("{entry.section}"' in text, name
 
 
-def test_every_table_with_a_column_for_the_page_is_in_a_template():
+def test_every_declared_table_is_made_and_if_it_has_columns_for_the_page_is_shown():
     folders = map(Path, environment().loader.searchpath)
     text = "".join(file.read_text("utf-8") for own in folders for file in own.glob("*"))
+    code = "".join(path.read_text("utf-8") for path in MODULES.values())
     for name, declared in TABLES.complete().items():
+        name = name.removeprefix("<run>")
+        word = re.escape(name)
+        last = re.escape(name.split("_")[-1])  # what comes before may be computed
+        assert len(re.findall(f'{last}"', code)) > 1, f"no section has tables={name}"
         shown = {column.kind for column in declared.columns} - {"file"}
-        assert not shown or f'{name.removeprefix("<run>")}"' in text, name
+        placed = re.search(rf'\("{word}"|~ "{word}"|tables\.{word}\b', text)
+        assert not shown or placed, f"no template has table {name}"
 
 
 def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):

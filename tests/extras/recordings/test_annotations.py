@@ -11,7 +11,7 @@ from featurestack.extras.recordings.annotations import (
     FORMATS,
     read_events,
 )
-from tests.cases import cases
+from tests.cases import cases, data
 from tests.golden.commands import ROOT
 from tests.refusal import refused
 
@@ -132,6 +132,14 @@ def test_a_format_is_one_function_that_messages_name(tmp_path, monkeypatch):
     assert events(tmp_path, "intervals [1]: dog") == [("dawn.flac", 1, 2, "dog")]
     with refused("expected one of Audacity: .*; Praat: intervals"):
         events(tmp_path, "Hello")
+
+
+def test_every_format_has_a_text_that_gives_the_event():
+    read = set()
+    for text in data(__file__)["test_every_format_gives_the_same_event"]:
+        first = text.strip().partition("\n")[0]
+        read.add(next(f.read for f in FORMATS.values() if f.recognises(first)))
+    assert [name for name, own in FORMATS.items() if own.read not in read] == []
 
 
 def test_the_page_names_every_format():
