@@ -17,6 +17,7 @@ from featurestack.base import extras
 from featurestack.base.extras import EXTRAS, EXTRAS_FOLDER
 from featurestack.base.registry import object_at
 from featurestack.cli.words import COMMANDS, every_options
+from tests.docs.test_commands import PAGES
 from tests.golden.commands import ROOT
 from tests.processes import python
 
@@ -54,6 +55,17 @@ def test_the_table_has_every_extra_and_options_that_a_command_takes():
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
     assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
     assert featurestack.FIGURES.keys() and not extras.ABSENT_OPTIONS
+
+
+def test_every_extra_has_its_tests_and_a_page_names_its_commands_and_options():
+    files = (ROOT / "tests" / "extras").iterdir()
+    tests = {path.stem.removeprefix("test_") for path in files} - {"__pycache__"}
+    assert tests == {*EXTRAS}
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name, extra in EXTRAS.items():
+        commands = [f"(make|featurestack) {word}" for word in extra.words]
+        for words in [*commands, *(f"{option.upper()}=" for option in extra.options)]:
+            assert re.search(rf"\b{words}", pages), f"no page names {words} of {name}"
 
 
 def test_every_library_that_pyproject_asks_for_is_named_by_the_code():

@@ -1,11 +1,19 @@
 """The findings of a report: warnings, tables. `tests.golden` compares the rest."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
+from featurestack.analysis.report import warnings
+from featurestack.analysis.report.warnings import WARNINGS, Evidence
 from featurestack.results.run_list import row_of
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
+
+ANSWERS = Path(__file__).parents[1] / "answers"
 
 
 def test_uneven_classes_are_ranked_by_balanced_accuracy(run_of_rows):
@@ -34,6 +42,26 @@ def test_uneven_classes_are_ranked_by_balanced_accuracy(run_of_rows):
     assert row["accuracy"] == pytest.approx(0.9) and "accuracy_low" not in row
     (folder,) = both.ranked[0].run.folders
     assert row_of(folder, older=False)[4].startswith("balanced accuracy 88.4 %")
+
+
+def test_each_warning_says_what_makes_the_result_wrong(monkeypatch):
+    clips = pd.DataFrame({"clip_id": ["a", "b"], "train_only": ""})
+    cache = SimpleNamespace(clips=clips, sources=clips, settings={}, folds_csv="")
+    monkeypatch.setattr(warnings, "untested", lambda *_: {"a"})
+    monkeypatch.setattr(warnings, "source_changes", lambda *_: "2 files changed")
+    copies = {"kind": "duplicates_across_folds", "severity": "leak", "names": ["a = b"]}
+    evidence = Evidence(None, cache, checked=[copies], old_runs=2)
+    found = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
+    assert {code: text.partition(",")[0] for code, text in found.items() if text} == {
+        "W1": "1 pair of clips hold the same audio in different folds",
+        "W4": "1 clip of 2 failed and was not tested.",
+        "W5": "The clips have changed since their features were extracted (2 files"
+        " changed): extract and train again.",
+        "W6": "2 older runs are left out: their clips",
+    }
+    tests = [*Path(__file__).parent.rglob("*.py"), *ANSWERS.glob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in tests)
+    assert [code for code in WARNINGS if f'"{code}"' not in text] == []
 
 
 def test_every_table_that_has_rows(made_runs):
