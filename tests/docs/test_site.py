@@ -13,6 +13,7 @@ import featurestack as fs
 from docs import generate
 from featurestack.analysis.report.tables import TABLES
 from featurestack.analysis.report.warnings import WARNINGS
+from featurestack.base import NAMED
 from featurestack.base.registry import first_sentence
 from featurestack.cli.words import every_options
 from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
@@ -43,6 +44,8 @@ def test_every_registered_thing_has_its_entry():
     page = (DOCS / "reference" / "models.md").read_text(encoding="utf-8")
     names = [*MODELS.complete(), *AUGMENTS]
     assert [name for name in names if f"`{name}`" not in page] == []
+    page = (DOCS / "howto" / "datasets.md").read_text(encoding="utf-8")
+    assert [name for name in NAMED if f"`{name}`" not in page] == []
     codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
     assert codes == [*WARNINGS]
 
