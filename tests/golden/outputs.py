@@ -71,7 +71,9 @@ def feature(file):
     with h5py.File(file) as opened:
         values = opened["values"][:]
         state = opened["state"][:]
-        version = str(opened.attrs["code_version"])
+        # other parameters, such as new defaults, have other values in one version
+        parameters = opened.attrs["parameters"].decode()
+        version = f"{opened.attrs['code_version']}, {parameters}"
         axes = [short(opened[name][:][[0, -1]]) for name in ("row_axis", "frame_axis")]
     crc = np.array([zlib.crc32(clip.tobytes()) for clip in values])
     assert state.all() and np.isfinite(values).all()
