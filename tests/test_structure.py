@@ -14,7 +14,7 @@ import pytest
 
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base.extras import OPTIONS
-from featurestack.base.options import Options, fields
+from featurestack.base.options import fields
 from featurestack.cli import words
 from featurestack.cli.parser import FOLDER_OPTIONS
 from featurestack.features_cache.cache import Cache
@@ -272,12 +272,6 @@ def test_the_cache_stands_alone(tmp_path):
     assert not done.returncode, done.stderr
     cache = Cache(tmp_path / "data" / "easy" / "features")
     assert cache["mel"].done().all() and cache["zcr"].done().all()
-
-
-def test_every_word_has_its_function_and_its_options():
-    for word in words.COMMANDS:
-        assert callable(words.function_of(word)), word
-        assert issubclass(words.options_of(word), Options), word
 
 
 def test_the_wheel_takes_the_top_folders_from_where_they_lie():

@@ -18,6 +18,7 @@ from featurestack.base.registry import first_sentence
 from featurestack.cli.words import every_options
 from featurestack.comparison.average_precision import MEAN_AVERAGE_PRECISION
 from featurestack.comparison.scores import ACCURACY
+from featurestack.embeddings.networks import KNOWN
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
@@ -41,11 +42,13 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
 
 
 def test_every_registered_thing_has_its_entry():
-    page = (DOCS / "reference" / "models.md").read_text(encoding="utf-8")
-    names = [*MODELS.complete(), *AUGMENTS]
-    assert [name for name in names if f"`{name}`" not in page] == []
-    page = (DOCS / "howto" / "datasets.md").read_text(encoding="utf-8")
-    assert [name for name in NAMED if f"`{name}`" not in page] == []
+    for place, names in {
+        "reference/models.md": [*MODELS.complete(), *AUGMENTS],
+        "howto/datasets.md": NAMED,
+        "howto/bring-features.md": KNOWN,
+    }.items():
+        page = (DOCS / place).read_text(encoding="utf-8")
+        assert [name for name in names if f"`{name}`" not in page] == [], place
     codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
     assert codes == [*WARNINGS]
 

@@ -2,6 +2,8 @@
 says.
 """
 
+import re
+
 import librosa
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
+from featurestack.base.options import fields
 from featurestack.extras import alterations as alter
 from featurestack.extras.alterations import apply_alteration
 from featurestack.features_cache.clip_table import originals
@@ -45,6 +48,12 @@ def test_every_alteration_keeps_length_type_and_silence_and_repeats_its_bytes(ki
         assert np.isfinite(changed).all() and changed.any() <= y.any()
         assert changed.tobytes() == altered(y.copy(), text).tobytes()
     assert np.abs(altered(TONE, text) - TONE).max() > 0.001
+
+
+def test_the_meaning_of_alter_names_every_alteration():
+    meaning = fields(AlterOptions)["alter"].metadata["meaning"]
+    known = re.split(r"[ ,]+", meaning)
+    assert [name for name in alter.ALTERATIONS if name not in known] == []
 
 
 def test_pitch_moves_a_tone_by_its_semitones():
