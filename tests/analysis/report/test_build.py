@@ -121,8 +121,8 @@ def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(
 def undocumented(folder):
     """The figures of a report without a row in formats.md."""
     formats = (ROOT / "docs" / "reference" / "formats.md").read_text("utf-8")
-    files = [f for f in folder.glob("figures/*") if f.suffix in (".svg", ".pdf")]
-    stems = {file.stem.removesuffix("-phone") for file in files}
+    files = folder.glob("figures/*")
+    stems = {re.sub(r"-(phone|\d+mm)$", "", file.stem) for file in files}
     parts = [stem.rpartition(".") for stem in stems]
     names = [f"<run>.{kind}" if run else kind for run, _, kind in parts]
     return [name for name in names if f"`{name}`" not in formats]
