@@ -60,8 +60,11 @@ class AlterOptions(SourceOptions):
         "write altered copies of the clips, with a table of them, to the folder NAME"
         " in DATA: some of pitch,stretch,noise,gain,shift,lowpass,room,mp3,"
         "overload,delay, taken in turn",
+        extra=True,
     )
-    copies: int = option(1, "number of altered copies of each clip", least=1, most=1000)
+    copies: int = option(
+        1, "number of altered copies of each clip", least=1, most=1000, extra=True
+    )
 
 
 class ComputeOptions(SourceOptions):
@@ -100,7 +103,9 @@ class FeaturesCommand(ComputeOptions):
         " feature, else float16",
     )
     scheduler: str = option(
-        "", "address of the Dask scheduler that runs the extraction, tcp://host:port"
+        "",
+        "address of the Dask scheduler that runs the extraction, tcp://host:port",
+        extra=True,
     )
 
 

@@ -15,8 +15,9 @@ import featurestack
 from featurestack.analysis.sections import SECTIONS
 from featurestack.base import extras
 from featurestack.base.extras import EXTRAS, EXTRAS_FOLDER
+from featurestack.base.options import declared_fields
 from featurestack.base.registry import object_at
-from featurestack.cli.words import COMMANDS, every_options
+from featurestack.cli.words import COMMANDS, options_of
 from tests.docs.test_commands import PAGES
 from tests.golden.commands import ROOT
 from tests.processes import python
@@ -53,8 +54,10 @@ def test_the_table_has_every_extra_and_options_that_a_command_takes():
         path for path in EXTRAS_FOLDER.glob("*.py") if path.name != "__init__.py"
     ]
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
-    assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
-    assert featurestack.FIGURES.keys() and not extras.ABSENT_OPTIONS
+    options = [declared_fields(options_of(word)) for word in COMMANDS]
+    served = {n for own in options for n in own if own[n].metadata["extra"]}
+    assert served == {*extras.OPTIONS}, "fields with extra=True"
+    assert featurestack.FIGURES.keys()
 
 
 def test_every_extra_has_its_tests_and_a_page_names_its_commands_and_options():
@@ -114,7 +117,9 @@ def names():
             assert not error.name.startswith("featurestack"), error
     pages = "\\n".join(words.help_on([word]) for word in words.COMMANDS)
     lines = [line.strip() for line in pages.splitlines()]
-    assert not [n for n in extras.ABSENT_OPTIONS if n.upper() + "=" in lines]
+    of_extras = [n for extra in extras.EXTRAS.values() for n in extra.options]
+    absent = [n for n in of_extras if n not in extras.OPTIONS]
+    assert not [n for n in absent if n.upper() + "=" in lines]
     of_help = [word for word in words.COMMANDS if f"  {{word}} " in words.listing()]
     of_help += [f"{{n.upper()}}=" for n in extras.OPTIONS if n.upper() + "=" in lines]
     return dict(

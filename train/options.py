@@ -53,7 +53,7 @@ class RunOptions(Training, options.DatasetOptions, options.RunsOptions):
     )
     note: str = options.option("", "sentence for run.json, the tracker and the report")
     tracker: Literal["", "tensorboard", "wandb"] = options.option(
-        "", "tensorboard or wandb, in addition to the CSV files"
+        "", "tensorboard or wandb, in addition to the CSV files", extra=True
     )
 
 

@@ -181,7 +181,3 @@ FIGURE_MODULES = [extra.figures for extra in INSTALLED if extra.figures]
 MODEL_PLACES = {
     end: place for extra in INSTALLED for end, place in extra.models.items()
 }
-# options that no command has here
-ABSENT_OPTIONS = {
-    n for extra in EXTRAS.values() for n in extra.options
-} - OPTIONS.keys()

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from featurestack.base import DATA, NAME
 from featurestack.base.errors import Error, RequestError
-from featurestack.base.extras import ABSENT_OPTIONS
+from featurestack.base.extras import OPTIONS
 from featurestack.base.shell import next_line
 from featurestack.base.terminal import WORDING
 
@@ -51,24 +51,31 @@ def option(
     *,
     least: float = -LARGEST,
     most: float = LARGEST,
+    extra: bool = False,
     **traits: Any,
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both inclusive.
+    `least` and `most` bound a number, both inclusive. An extra acts on the option if
+    `extra` is true; without the extra no command takes it.
     """
-    return dataclasses.field(
-        default=default,
-        metadata={"meaning": meaning, "bounds": (least, most), **traits},
-    )
+    traits |= {"meaning": meaning, "bounds": (least, most), "extra": extra}
+    return dataclasses.field(default=default, metadata=traits)
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     """The fields that can be given, by name, those of `shared` first."""
+    declared = declared_fields(options).items()
+    return {n: own for n, own in declared if n in OPTIONS or not own.metadata["extra"]}
+
+
+def declared_fields(
+    options: "type[Options]",
+) -> dict[str, "dataclasses.Field[Any]"]:
+    """`fields`, and those of extras that are not here."""
     own = {field.name: field for field in dataclasses.fields(options)}
-    shared = fields(options.shared) if options.shared else {}
-    here = shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
-    return {name: here[name] for name in here if name not in ABSENT_OPTIONS}
+    shared = declared_fields(options.shared) if options.shared else {}
+    return shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:

@@ -11,8 +11,14 @@ from typing import Any, NoReturn, TypeVar
 
 from featurestack.base import registry
 from featurestack.base.errors import RequestError, nearest, shortened
-from featurestack.base.extras import ABSENT_OPTIONS
-from featurestack.base.options import DatasetOptions, Options, fields, kind_of, text_of
+from featurestack.base.options import (
+    DatasetOptions,
+    Options,
+    declared_fields,
+    fields,
+    kind_of,
+    text_of,
+)
 from featurestack.base.shell import quoted, unquoted
 
 T = TypeVar("T", bound=Options)
@@ -257,13 +263,12 @@ def options_from(kind: type[T], values: Mapping[str, object]) -> T:
     """The options from Python values, among others; items of a list stay whole, even
     with blanks.
     """
-    for name in ABSENT_OPTIONS & values.keys():
-        if values[name]:
-            raise RequestError(f"{name}= needs an extra that this installation lacks")
-    words = []
-    for name, field in fields(kind).items():
+    words, known = [], fields(kind)
+    for name, field in declared_fields(kind).items():
         value = values.get(name, field.default)
         if value is not MISSING and not is_default(value, field.default):
+            if name not in known:
+                raise RequestError(f"{name}= needs an extra that is not installed here")
             words.append(f"{flag(name)}={text_of(value)}")
     return parse(kind, words)
 

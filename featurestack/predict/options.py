@@ -94,20 +94,27 @@ class PredictOptions(TrainedOptions, ReportsOptions):
         "number of detections (with THRESHOLD) or windows to check by ear, drawn by"
         " score; a page plays them, a table takes the answers",
         least=0,
+        extra=True,
     )
     checked: Path | None = option(
         None,
         "the answered table of CHECK, instead of AUDIO, for precision by score and the"
         " threshold that keeps PROMISE",
+        extra=True,
     )
     promise: float = option(
-        0.9, "precision for which CHECKED finds a threshold", least=0.5, most=0.99
+        0.9,
+        "precision for which CHECKED finds a threshold",
+        least=0.5,
+        most=0.99,
+        extra=True,
     )
     next: int = option(
         0,
         "number of files, or windows of recordings, to list in next.csv because their"
         " labels would teach a model most",
         least=0,
+        extra=True,
     )
 
 
