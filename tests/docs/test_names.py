@@ -31,6 +31,7 @@ COMMAND = re.compile(
 )
 OPTION = re.compile(r"(?<![\w.{$])([A-Z][A-Z_]+)=(?!=)")
 VARIANT = re.compile(r"(?<![\w@])([a-z]\w*)@(\w+=[\w.-]+(?:,\w+=[\w.-]+)*)")
+BARE = re.compile("[a-z]+ [A-Z_]+=")  # a command as a bench types it
 # settings of shells, libraries and tools that pages and scripts name
 ENVIRONMENT = (
     "CI HOME PATH TMPDIR VIRTUAL_ENV XDG_CACHE_HOME DEBIAN_FRONTEND LD_PRELOAD"
@@ -58,6 +59,8 @@ def texts_of(path):
                 yield from re.findall(
                     r"\b(?:make|featurestack) [a-z]+ [A-Z_]+=.*", node.value
                 )
+                if path.parent.name == "bench" and BARE.match(node.value):
+                    yield f"make {node.value}"
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "make_command":
                 word = node.args[0]
                 if isinstance(word, ast.Constant):
