@@ -11,6 +11,7 @@ from featurestack.features_cache.index_file import read_index, refresh, write_fa
 from featurestack.results.training_options import Training
 from featurestack.train import training
 from featurestack.train.folds import clip_remarks
+from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import hashed_content, hashed_options, make_plan
 from tests.cases import cases, data
@@ -114,8 +115,9 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
     assert remark.startswith("3 clips left out: no mel+part in")
 
 
-# options of the first release -> defaults; a default that changes needs a new version
-DEFAULTS = data(__file__)["DEFAULTS"]
+# options of the first release and of each model -> defaults
+DEFAULTS, OF_MODELS = (data(__file__)[name] for name in ("DEFAULTS", "OF_MODELS"))
+RAISE = "HASH_VERSION must rise, else finished runs count as runs of the new default"
 
 
 def test_the_hash_of_a_run_with_the_defaults_that_were_there_is_unchanged(options):
@@ -130,7 +132,11 @@ def test_the_hash_of_a_run_with_the_defaults_that_were_there_is_unchanged(option
     assert content["version"] == 1
     assert content["options"]["augment"] == "none" and content["options"]["lr"] == 0.002
     assert digest(content) == "27e862e447de"
-    assert hashed_options(Training(**DEFAULTS)) == hashed_options(Training())
+    assert hashed_options(Training(**DEFAULTS)) == hashed_options(Training()), RAISE
+    of_models = {n: entry.options for n, entry in MODELS.complete().items()}
+    assert {n: options for n, options in of_models.items() if options} == OF_MODELS, (
+        RAISE
+    )
 
 
 @cases("seconds", "given", "dropped")
