@@ -353,6 +353,12 @@ WORLDS = (
     World("400 clips", 400, 1, 10, 12, strength=2.0, better=0.25),
     World("1,000 clips", 1000, 1, 20, 24, strength=2.5, better=0.3),
 )
+# whose first feature set leads by about ten points
+TEN_POINTS = (
+    World("400 clips", 400, 1, 10, 12, strength=2.0, better=0.33),
+    World("200 clips", 200, 1, 10, 12, strength=2.0, better=0.295),
+    World("50 recordings of 8", 50, 8, 10, 12, strength=2.0, better=0.26),
+)
 # for `factors`: another number of recordings or of features in each
 CHOOSING = (
     World("12 recordings of 10", 12, 10, 3, strength=1.6, better=1.6),
@@ -416,6 +422,25 @@ def sets(reports: int, rng: np.random.Generator, model: str = "ridge") -> Rows:
             else:
                 told += ["", ""]
             yield world.name, model, count, *told
+
+
+def ten_points(reports: int, rng: np.random.Generator) -> Rows:
+    """% of datasets in which the better of two feature sets is found, by ridge and one
+    or several drawings of the folds. Its lead is that of the simulated datasets, in
+    points, on average.
+    """
+    found = [f"% found, {counted(drawings, 'drawing')}" for drawings in (1, DRAWINGS)]
+    yield "world", "% of lead", *found
+    for world in TEN_POINTS:
+        leads, clear = [], []
+        for _ in range(reports):
+            dataset = draw_world(world, 2, rng)
+            both = models_of(dataset, "ridge", DRAWINGS, rng)
+            leads.append(both[0].score.value - both[1].score.value)
+            few = [of_drawings(both, drawings) for drawings in (1, DRAWINGS)]
+            led = [own[0].score.value > own[1].score.value for own in few]
+            clear.append([lead & worse(own, LEVEL)[0] for lead, own in zip(led, few)])
+        yield world.name, percent(leads), *map(percent, np.transpose(clear))
 
 
 def linear_sets(reports: int, rng: np.random.Generator) -> Rows:
@@ -656,6 +681,7 @@ SIMULATIONS = (
     linear_sets,
     nearest_sets,
     factors,
+    ten_points,
     tags,
     intervals,
     highest,
