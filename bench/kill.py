@@ -1,7 +1,7 @@
 """SIGKILL at random moments of a command: what is lost or changes.
 
     python -m bench.kill                 extraction, by two worker processes
-    python -m bench.kill WHAT=train      training; or answer, analysis
+    python -m bench.kill WHAT=train      training; or answer, analysis, run, dataset
 
 A command is run once undisturbed. Then it is killed several times, all of it or only
 its parent, at a random time or at a random line of the code that writes. After each
@@ -58,6 +58,7 @@ PLACES = "RUNS={place}/runs REPORTS={place}/reports"
 CARRIED = "PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
 STEPS = "GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu"
 TRAIN = f"train {CACHED} FEATURES=mel {STEPS}"
+RUN = "RUN={place}/runs/easy/rms-linear DATA={made}/data"
 # what is killed -> its variants; {made} is made before, {place} is filled
 COMMANDS = {
     "features": (
@@ -73,6 +74,20 @@ COMMANDS = {
     ),
     "answer": (f"answer {SOUNDS} FEATURES=rms\\ zcr DATA={{place}}/data {PLACES}",),
     "analysis": (f"analysis {MADE} REPORTS={{place}}/reports",),
+    # what reads a run, of which each round has a copy
+    "run": (
+        f"stress {RUN} THREADS=1",
+        f"bundle {RUN} OUT={{place}}/model.bundle.pt",
+        f"predict {RUN} AUDIO={{made}}/easy OUT={{place}}/of.csv",
+        f"predict {RUN} AUDIO={{made}}/easy/bell CHECK=9 OUT={{place}}/check",
+    ),
+    # what describes, makes or measures a dataset
+    "dataset": (
+        f"importance {CACHED} FEATURES=rms\\ zcr",
+        f"curve {CACHED} FEATURES=rms\\ zcr",
+        f"check {SOUNDS} DATA={{place}}/data",
+        "windows AUDIO={made}/easy TABLES={made}/tables DATA={place}/data",
+    ),
 }
 COMPARED = (".csv", ".json", ".pt", ".h5")
 # seconds and times, and the records of what is ours, which hash them
@@ -82,7 +97,7 @@ MEASURED = ("verified.csv", RECORD, NO_DATA)
 class KillOptions(Options):
     """Kind and length of the soak."""
 
-    what: Literal["features", "train", "answer", "analysis"] = option(
+    what: Literal["features", "train", "answer", "analysis", "run", "dataset"] = option(
         "features", "what is killed"
     )
     kills: int = option(1000, "SIGKILLs")
@@ -133,21 +148,28 @@ class Soak:
         self.kills = self.mid_run = self.ended_well = self.findings = 0
         easy_clips(folder / "easy")
         made = [FEATURES.format(made=folder, place=folder)]
-        if what == "analysis":
+        (folder / "tables").mkdir()
+        for sound in sorted((folder / "easy").rglob("*-A.wav")):
+            mark = f"0.1\t0.4\t{sound.parent.name}\n"
+            (folder / "tables" / f"{sound.stem}.txt").write_text(mark)
+        if what in ("analysis", "run"):
             trained = f"train {CACHED} MODEL=linear FEATURES=rms\\ zcr"
             made.append(trained.format(made=folder, place=folder))
-        if what in ("train", "analysis"):
+        if what not in ("features", "answer"):
             for text in made:
                 assert ended(started(text)) == 0, text
-        # variant -> what it writes, seconds, lines that write
-        self.known: dict[str, tuple[dict[str, Any], float, int]] = {}
-        for number, variant in enumerate(COMMANDS[what]):
-            place, counted = folder / f"known{number}", folder / "lines"
+        # variant -> its exit status, what it writes, seconds, lines that write
+        self.known: dict[str, tuple[int, dict[str, Any], float, int]] = {}
+        place, counted = folder / "place", folder / "lines"
+        for variant in COMMANDS[what]:
+            self.prepare(place)
             begun = time.perf_counter()
             process = self.start(variant, place, Lines(WRITING), counted)
-            assert ended(process) == 0, variant
-            seconds = time.perf_counter() - begun
-            self.known[variant] = written(place), seconds, int(counted.read_text())
+            status = ended(process)
+            assert status in (0, 1), variant  # a check that finds something ends with 1
+            seconds, lines = time.perf_counter() - begun, int(counted.read_text())
+            self.known[variant] = status, written(place), seconds, lines
+            shutil.rmtree(place)
 
     def note(self, finding: str) -> None:
         self.findings += 1
@@ -156,10 +178,16 @@ class Soak:
     def start(self, variant: str, place: Path, *lines: Any) -> int:
         return started(variant.format(made=self.folder, place=place), *lines)
 
+    def prepare(self, place: Path) -> None:
+        """Copy the run that a command reads."""
+        if self.what == "run":
+            shutil.copytree(self.folder / "runs", place / "runs")
+
     def round(self) -> None:
         """Kill a variant once or several times, let it end, compare."""
-        place, variant = self.folder / "killed", self.rng.choice([*self.known])
-        expected, _, _ = self.known[variant]
+        place, variant = self.folder / "place", self.rng.choice([*self.known])
+        usual, expected, _, _ = self.known[variant]
+        self.prepare(place)
         for _ in range(self.rng.choice(IN_A_ROW)):
             alone = self.rng.random() < PARENT_ALONE
             self.kill(variant, place, alone=alone)
@@ -169,14 +197,14 @@ class Soak:
         left = written(place)
         names = sorted(expected.keys() | left.keys())
         other = [name for name in names if expected.get(name) != left.get(name)]
-        if status or other:
+        if status != usual or other:
             self.note(f"exit status {status}, other than undisturbed: {other}")
-        self.ended_well += not (status or other)
+        self.ended_well += status == usual and not other
         shutil.rmtree(place)
 
     def kill(self, variant: str, place: Path, *, alone: bool) -> None:
         """Start it, and kill it at a line or at a time."""
-        _, seconds, lines = self.known[variant]
+        usual, _, seconds, lines = self.known[variant]
         if self.rng.random() < AT_A_LINE:
             in_worker = self.what == "features" and self.rng.random() < IN_A_WORKER
             line = self.rng.randrange(1, lines + 1)
@@ -189,7 +217,7 @@ class Soak:
         self.kills += 1
         status = ended(process)
         self.mid_run += status == -signal.SIGKILL
-        if status not in (0, -signal.SIGKILL):
+        if status not in (usual, -signal.SIGKILL):
             self.note(f"exit status {status}")
         if alone and lives(process):
             self.note("a child outlived its parent")
@@ -241,6 +269,8 @@ def contents(file: Path, place: Path) -> Any:
     import torch
 
     state = torch.load(file, weights_only=True) | {"rows": None}
+    if "network" not in state:  # a bundle
+        return file.read_bytes()
     network = state.pop("network")
     return {name: own.numpy().tobytes() for name, own in network.items()}, repr(state)
 
