@@ -222,7 +222,7 @@ def is_about(
 
 def table_paths(tables: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     """The tables of TABLES=, by their names below it, and those of them that predict
-    wrote in a folder below it and nobody has corrected.
+    wrote and nobody has corrected, by the records of the folders below and above it.
     """
     if not tables.exists():
         hint = beside_hint(tables, TEXT_TABLES)
@@ -232,12 +232,11 @@ def table_paths(tables: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     names = [n for n in files_below(tables) if Path(n).suffix.lower() in TEXT_TABLES]
     paths = {name: tables / name for name in names}
     uncorrected = {}
-    for record in [*tables.rglob(DETECTED), *tables.parent.glob(DETECTED)]:
-        predicted = OwnFiles(record.parent, DETECTED)
-        written = {
-            record.parent / n for n in filter(predicted.is_own, predicted.hashes)
-        }
-        for name in [name for name, path in paths.items() if path in written]:
+    below = [record.parent.absolute() for record in tables.rglob(DETECTED)]
+    for folder in (*below, *tables.absolute().parents):
+        predicted = OwnFiles(folder, DETECTED)
+        written = {folder / n for n in filter(predicted.is_own, predicted.hashes)}
+        for name in [n for n, path in paths.items() if path.absolute() in written]:
             uncorrected[name] = paths.pop(name)
     if not paths:
         raise RequestError(

@@ -126,16 +126,18 @@ def tell_detections(detections: pd.DataFrame, recordings: int) -> None:
 def write_tables(
     detections: pd.DataFrame, files: Mapping[str, Path], folder: Path
 ) -> None:
-    """Write the tables in place of an earlier call's; what a person changed stays."""
+    """Write the tables in place of an earlier call's; what a person changed stays. Each
+    folder of tables has a record of its own, which a copy of the folder keeps.
+    """
     rows = detections.sort_values(["file", "start", "label"]).round(TABLE_DECIMALS)
-    contents = {"detections.csv": csv_text(rows)}
+    raven, audacity = dict[str, str](), dict[str, str]()
     of_stem = Counter(Path(name).with_suffix("") for name in files)
     for name, path in files.items():
         own = rows[rows["file"] == name]
         stem = Path(name).with_suffix("")
         alone = of_stem[stem] == 1 and str(stem) not in files
         title = stem if alone else name  # a.wav beside a.flac
-        raven = pd.DataFrame(
+        selections = pd.DataFrame(
             {
                 "Selection": range(1, len(own) + 1),
                 "View": "Spectrogram 1",
@@ -149,14 +151,15 @@ def write_tables(
                 "Score": own["score"],
             }
         )
-        place = f"raven/{title}.Table.1.selections.txt"
-        contents[place] = csv_text(raven, "\t")
+        raven[f"{title}.Table.1.selections.txt"] = csv_text(selections, "\t")
         if len(own):  # an empty track would say that there is nothing
             track = own[["start", "end", "label"]].itertuples(index=False)
             lines = ["\t".join(" ".join(str(x).split()) for x in row) for row in track]
-            contents[f"audacity/{name}.txt"] = "\n".join([*lines, ""])
-    own_files = OwnFiles(folder, DETECTED)
-    own_files.write(contents)
+            audacity[f"{name}.txt"] = "\n".join([*lines, ""])
     tell(f"{folder / 'detections.csv'}, raven, audacity")
-    for name in own_files.remove_others():
-        tell(f"{folder / name}: kept because you changed it")
+    detected = {"detections.csv": csv_text(rows)}
+    for place, tables in ((".", detected), ("raven", raven), ("audacity", audacity)):
+        own_files = OwnFiles(folder / place, DETECTED)
+        own_files.write(tables)
+        for name in own_files.remove_others():
+            tell(f"{own_files.folder / name}: kept because you changed it")
