@@ -53,6 +53,7 @@ def texts_of(path):
     elif path.suffix == ".md":
         yield from code_in(text)
     elif path.suffix == ".py":
+        yield from (found[0] for found in FUNCTION.finditer(text))
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield from code_in(node.value)
@@ -96,7 +97,7 @@ def known():
         fields = re.findall(r"^    (\w+): .* = option\(", bench.read_text(), re.M)
         options |= {name.upper() for name in fields}
     return {
-        "function": {*dir(fs), *fs.__all__},
+        "function": {*vars(fs), *fs.__all__},
         "command": {*every_options(), *WITHOUT_OPTIONS, "help"},
         "option": {*options, *READ_BY_MAKEFILE, *ENVIRONMENT.split(), "LOAD"},
     }
