@@ -4,6 +4,7 @@ one.
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from featurestack.features_cache.index_file import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.cases import cases
+from tests.golden.commands import ROOT
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
@@ -157,6 +159,22 @@ def test_damage_is_named(tmp_path):
     named = [" ".join(name.split()[0] for name in found[kind].names) for kind in kinds]
     assert named == ["0", "1", "2", "3", "7", "4 5", "rare"]
     assert all(one.remedy for one in found.values() if one.severity != NOTE)
+
+
+def test_a_duration_that_no_clip_fills_is_noted(tmp_path):
+    clips = dataset(make(tmp_path, CLEAN), tmp_path, duration=2 * SECONDS)
+    (found,) = [one for one in findings_in(clips)[1] if one.kind == "length"]
+    assert "DURATION=2" in found.what
+
+
+def test_every_kind_of_finding_has_a_test_and_every_measure_its_remedy_on_the_page():
+    files = (ROOT / "featurestack" / "checks").glob("*.py")
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    tests = Path(__file__).read_text(encoding="utf-8")
+    kinds = {*re.findall(r'Finding\(\s*"(\w+)"', code)}
+    assert {kind for kind in kinds if f'"{kind}"' not in tests} == set()
+    page = (ROOT / "docs" / "howto" / "datasets.md").read_text(encoding="utf-8")
+    assert [measure for measure in ARTEFACTS if f"`{measure}`" not in page] == []
 
 
 def test_channels_in_antiphase_cancel_and_the_remedy_is_a_file_of_one(tmp_path):
