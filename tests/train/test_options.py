@@ -57,6 +57,18 @@ def weights(tmp_path_factory):
     return trained
 
 
+# every model uses them, so that they have no needs=
+OF_EVERY_MODEL = {"features", "model", "task", "seed", "val", "select"}
+
+
+def test_an_option_says_what_needs_it_and_has_a_label_of_its_own():
+    traits = {name: field.metadata for name, field in fields(Training).items()}
+    assert {name for name in traits if "needs" not in traits[name]} == OF_EVERY_MODEL
+    labels = [own.get("label", f"{name}=") for name, own in traits.items()]
+    twice = {label for label in labels if label and labels.count(label) > 1}
+    assert twice == set(), "folders of different runs would have one name"
+
+
 def test_every_kind_of_network_that_trains_in_steps_is_here():
     assert {name for name, kind in KINDS.items() if kind.in_steps} == {*NETWORKS}
 
