@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.analysis import page
+from featurestack.analysis.figures import write_figure
 from featurestack.analysis.report import build, tables
 from featurestack.analysis.report.build import build_report
 from featurestack.analysis.report.jobs import AnalysisOptions, jobs
@@ -29,6 +31,7 @@ from tests.analysis.made_runs import (
     no_figures,
     of_sets,
 )
+from tests.golden.commands import ROOT
 from tests.run_configs import named, run_config
 from tests.train import sounds
 from tests.train.small_cache import (
@@ -257,7 +260,17 @@ def with_every_column(name, table):
     return columns
 
 
-build.columns_of = with_every_column  # in every report that a test writes
+def with_its_row(own, name, stem, *rest, **given):
+    """`write_figure`, which here also refuses a figure without a row in formats.md."""
+    run, _, kind = stem.rpartition(".")
+    row = f"`<run>.{kind}`" if run else f"`{kind}`"
+    if row not in (ROOT / "docs/reference/formats.md").read_text(encoding="utf-8"):
+        raise ValueError(f"docs/reference/formats.md has no row for the figure {row}")
+    return write_figure(own, name, stem, *rest, **given)
+
+
+# in every report that a test writes
+build.columns_of, page.write_figure = with_every_column, with_its_row
 
 
 @pytest.fixture(scope="session")

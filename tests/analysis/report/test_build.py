@@ -43,7 +43,7 @@ from tests.analysis.made_runs import (
     make_runs,
     of_sets,
 )
-from tests.golden.commands import ROOT, done
+from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
 from tests.test_structure import MODULES
@@ -115,17 +115,6 @@ def test_figures_for_papers_are_written_and_a_plain_report_keeps_them(
     assert "figures/mel-resnet18.confusion-175mm.png" in for_papers
     build(tones_project.options(reports=tmp_path))
     assert for_papers <= files_of(folder)
-    assert undocumented(folder) == []
-
-
-def undocumented(folder):
-    """The figures of a report without a row in formats.md."""
-    formats = (ROOT / "docs" / "reference" / "formats.md").read_text("utf-8")
-    files = folder.glob("figures/*")
-    stems = {re.sub(r"-(phone|\d+mm)$", "", file.stem) for file in files}
-    parts = [stem.rpartition(".") for stem in stems]
-    names = [f"<run>.{kind}" if run else kind for run, _, kind in parts]
-    return [name for name in names if f"`{name}`" not in formats]
 
 
 def test_a_column_that_is_not_declared_is_named(tones_project, tmp_path, monkeypatch):
@@ -144,7 +133,6 @@ def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_document
     report_page,
 ):
     html = report_page.read_text()
-    assert undocumented(report_page.parent) == []
     runs = {*re.findall(r'<details class="run" id="run-([^"]+)"', html)}
     drawn = [file.stem for file in report_page.parent.glob("figures/*.svg")]
     assert drawn
