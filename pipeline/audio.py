@@ -46,7 +46,7 @@ NOT_AUDIO = (
 # samples of an integer type -> their zero and their full scale, as in audio files
 FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
 LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
-MOST_CHANNELS = 8  # more are several clips, frames or features
+MOST_AUDIO_CHANNELS = 8  # more are several clips, frames or features
 # opening a file waits for the disk, and libsndfile works outside Python's lock
 DECODING_THREADS = 8
 SMALL_BLOCK = 2**10  # frames; if a block ends early, its decoded frames are lost
@@ -70,7 +70,7 @@ AUDIO_FILE = re.compile(
 class Info(NamedTuple):
     sample_rate: int
     frames: int
-    channels: int
+    audio_channels: int
     # frames that the header promises and the file lacks; None if that is unknown
     lost: int | None = 0
 
@@ -416,10 +416,14 @@ def checked_samples(samples: ArrayLike) -> Samples:
     y = _scaled(values)
     if y.ndim == 1:
         return y
-    if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
+    if (
+        y.ndim != 2
+        or min(y.shape) > MOST_AUDIO_CHANNELS
+        or y.shape[0] == y.shape[1] > 1
+    ):
         raise RequestError(
             f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
-            f" (channels, samples), with {MOST_CHANNELS} channels at most;"
+            f" (channels, samples), with {MOST_AUDIO_CHANNELS} channels at most;"
             " several clips are a list, which predict_many takes"
         )
     return y.mean(axis=int(y.shape[1] < y.shape[0]))

@@ -18,7 +18,7 @@ from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.audio import (
     LEAST_RATE,
-    MOST_CHANNELS,
+    MOST_AUDIO_CHANNELS,
     Samples,
     checked_rate,
     checked_samples,
@@ -308,5 +308,7 @@ def clip_of(
 def is_one(given: object) -> bool:
     """Whether this is the audio of one clip, not a list of clips."""
     if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
-        return given.ndim == 1 or (given.ndim == 2 and given.shape[1] <= MOST_CHANNELS)
+        return given.ndim == 1 or (
+            given.ndim == 2 and given.shape[1] <= MOST_AUDIO_CHANNELS
+        )
     return isinstance(given, Clip | str | os.PathLike)

@@ -121,7 +121,7 @@ def plan_extraction(
 
 
 def refuse_outdating(dataset: Dataset) -> None:
-    """RequestError if the cache has features of another rate, duration or channel."""
+    """RequestError if the cache has features of another rate or duration."""
     if dataset.cached is None:
         return
     cache = Cache(dataset.folder)
@@ -155,10 +155,10 @@ def features_in(
     for word in listed.split():
         by_name = word not in ("all", "small")
         singles = [] if by_name else [*features_of_all(), *cached]
-        for channel in itertools.chain(*parse_list(word, singles)):
+        for feature_name in itertools.chain(*parse_list(word, singles)):
             if frame:
-                channel = with_frame(channel, frame)
-            feature = resolve_feature(channel, rate)
+                feature_name = with_frame(feature_name, frame)
+            feature = resolve_feature(feature_name, rate)
             if not (feature.source or has_audio):
                 raise RequestError(
                     f"{dataset.folder} has no audio to compute features from; it is"
@@ -174,7 +174,7 @@ def features_in(
                 else:
                     left_out.append(f"left out: {reason}")
                 continue
-            channel.kept_rows(rows)
+            feature_name.kept_rows(rows)
             read = feature.read_map() if has_audio else None
             if read:
                 features[read.stored] = read
@@ -318,19 +318,19 @@ def rows_of_part(part: str, count: int) -> slice:
     return slice(count * (number - 1) // total, count * number // total)
 
 
-def with_frame(channel: FeatureName, milliseconds: float) -> FeatureName:
-    """The channel with frames of this length, unless it has none or states its own.
+def with_frame(feature_name: FeatureName, milliseconds: float) -> FeatureName:
+    """The feature with frames of this length, unless it has none or states its own.
 
     >>> str(with_frame(parse_feature_name("mel@n_mels=64"), 46))
     'mel@frame=46,n_mels=64'
     """
-    stated = dict(channel.parameters)
-    feature = str(stated.get("of", channel.name))  # the feature whose map is read
+    stated = dict(feature_name.parameters)
+    feature = str(stated.get("of", feature_name.name))  # the feature whose map is read
     declared = FEATURES[feature].declared.keys() if FEATURES.knows(feature) else set()
     if stated.keys() & FRAMING or not declared & FRAMING:
-        return channel
+        return feature_name
     framed = sorted({**stated, "frame": milliseconds}.items())
-    return FeatureName(channel.name, tuple(framed), channel.rows)
+    return FeatureName(feature_name.name, tuple(framed), feature_name.rows)
 
 
 def long_frames_notes(

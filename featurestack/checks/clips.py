@@ -235,7 +235,7 @@ OF_SAMPLES = ["peak", "level", "lead", "trail", "clipped", "offset", "bandwidth"
 ARTEFACTS = OF_FILE + OF_SAMPLES
 
 
-def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float]:
+def measure_clip(y: Samples, sample_rate: int, audio_channels: int) -> dict[str, float]:
     """ARTEFACTS of a clip, (samples,) at its file's own rate."""
     loud = np.flatnonzero(np.abs(y) >= QUIET)
     first = last = len(y)
@@ -252,7 +252,7 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float
     return {
         "sample_rate": sample_rate,  # Hz
         "seconds": len(y) / sample_rate,
-        "channels": channels,
+        "channels": audio_channels,
         "peak": float(np.abs(y).max(initial=0)),  # share of full scale
         "level": 10 * float(np.log10(power + 1e-12)),  # dB of it, without padding
         "lead": first / sample_rate,  # seconds of padding
@@ -299,7 +299,7 @@ def measure_clips(
             return {"reason": str(error)}, audio_fingerprint(silence, sample_rate)
         suspects.update(damaged)
         at_rate = audio.resample(y, info.sample_rate, sample_rate)
-        measures = measure_clip(y, info.sample_rate, info.channels)
+        measures = measure_clip(y, info.sample_rate, info.audio_channels)
         fingerprint = audio_fingerprint(at_rate, sample_rate)
         return {"reason": "", **measures}, fingerprint
 

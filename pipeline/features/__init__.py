@@ -153,10 +153,10 @@ class FeatureDefinition:
 
     def read_map(self) -> "FeatureDefinition | None":
         """The feature whose map it reads; None for audio or an external feature."""
-        channel = parse_feature_name(self.source) if self.source else None
-        if channel is None or not FEATURES.knows(channel.name):
+        feature_name = parse_feature_name(self.source) if self.source else None
+        if feature_name is None or not FEATURES.knows(feature_name.name):
             return None
-        return resolve_feature(channel, self.sample_rate)
+        return resolve_feature(feature_name, self.sample_rate)
 
     def compute(self, clip: Clip) -> np.ndarray:
         """(rows, frames) values, not yet rounded for storage; raises Impossible."""
@@ -279,23 +279,27 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     return FEATURES.register(entry=entry)
 
 
-def resolve_feature(channel: FeatureName, sample_rate: int = 0) -> FeatureDefinition:
-    """The feature that `channel` names, with its parameters at the clips' rate, or
+def resolve_feature(
+    feature_name: FeatureName, sample_rate: int = 0
+) -> FeatureDefinition:
+    """The feature that `feature_name` names, with its parameters at the clips' rate, or
     RequestError.
     """
-    name = channel.name
+    name = feature_name.name
     feature = FEATURES[name]
     declared = feature.declared
     values = {key: parameter.default for key, parameter in declared.items()}
     changed = dict[str, str | int | float]()
-    for key, text in sorted(channel.parameters):
+    for key, text in sorted(feature_name.parameters):
         if key == FRAME.name and declared.keys() & FRAMING - {key}:
             changed[key] = FRAME.read(text, name) or 0
-            keys = {key for key, _ in channel.parameters}
+            keys = {key for key, _ in feature_name.parameters}
             if others := sorted(FRAMING & keys - {FRAME.name}):
-                raise RequestError(f"{channel}: frame= decides {', '.join(others)}")
+                raise RequestError(
+                    f"{feature_name}: frame= decides {', '.join(others)}"
+                )
             if not sample_rate:
-                raise RequestError(f"{channel}: frame= needs a sample rate")
+                raise RequestError(f"{feature_name}: frame= needs a sample rate")
             samples = samples_of_frame(float(text), sample_rate)
             values |= {key: samples[key] for key in samples if key in declared}
             continue
@@ -330,9 +334,9 @@ def former_name(feature: FeatureDefinition, held: CachedFeature) -> str:
         for key, value in held.parameters.items()
         if feature.parameters.get(key, value) != value
     }
-    channel = FeatureName(feature.name, tuple(sorted(changed.items())))
+    feature_name = FeatureName(feature.name, tuple(sorted(changed.items())))
     with suppress(RequestError):
-        former = resolve_feature(channel, held.sample_rate)
+        former = resolve_feature(feature_name, held.sample_rate)
         if former.recorded_facts == held.parameters and former.stored != held.stored:
             return former.stored
     return ""
@@ -342,10 +346,10 @@ def difference_here(stored: CachedFeature) -> str:
     """What differs here from a stored feature, as `Feature.difference`; '' also if it
     was brought, or nothing here computes it.
     """
-    channel = parse_feature_name(stored.stored)
-    if not stored.code_version or not FEATURES.knows(channel.name):
+    feature_name = parse_feature_name(stored.stored)
+    if not stored.code_version or not FEATURES.knows(feature_name.name):
         return ""
-    feature = resolve_feature(channel, stored.sample_rate)
+    feature = resolve_feature(feature_name, stored.sample_rate)
     now = feature.parameter_facts
     if ": " not in str(stored.parameters.get("source")):  # of a map that was brought
         now.pop("source", None)
@@ -362,16 +366,16 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
     """RequestError for the first name in a list that is not a feature or variant."""
     for word in features.split():
         channels = () if word in ("all", "small") else parse_set(word)
-        for channel in channels:
-            if not FEATURES.knows(channel.name):
+        for feature_name in channels:
+            if not FEATURES.knows(feature_name.name):
                 cached = {parse_feature_name(name).name for name in stored}
                 names = [*FEATURES.complete(), *FEATURES.special, *cached]
-                text = nearest("feature", channel.name, [*names, "all", "small"])
+                text = nearest("feature", feature_name.name, [*names, "all", "small"])
                 if cached:
-                    listed = most_alike(channel.name, [*stored])
+                    listed = most_alike(feature_name.name, [*stored])
                     text = text.partition("Known: ")[0] + f"The cache has {listed}"
                 raise RequestError(text)
-            resolve_feature(channel, USUAL_RATE)
+            resolve_feature(feature_name, USUAL_RATE)
 
 
 def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:

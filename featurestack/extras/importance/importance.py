@@ -60,7 +60,7 @@ ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
 ENOUGH = 0.95
 # Clips × features up to which several drawings of the folds are fitted. This takes at
 # most twice as long (3 features of 240 clips: 6.7 s instead of 3.7 s).
-REPEATED = 1_000
+MOST_REPEATED = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +280,7 @@ def measure_importance(options: FitOptions) -> Importance:
 
     features, fits = read_features(options, least=2)
     plan = fits.plan
-    fits = replace(fits, repeats=len(plan.table) * len(features) <= REPEATED)
+    fits = replace(fits, repeats=len(plan.table) * len(features) <= MOST_REPEATED)
     own = register_folder(plan.path.with_name(FOLDER), plan.cache.identity)
     own.require(FILE, "RUNS=")
     scores = make_fits(features, fits)
