@@ -51,6 +51,12 @@ def test_every_registered_thing_has_its_entry():
         assert [name for name in names if f"`{name}`" not in page] == [], place
 
 
+def test_the_table_of_models_has_no_other():
+    page = (DOCS / "reference" / "models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert {*rows} == {*MODELS.complete()}
+
+
 def test_every_registered_thing_says_what_it_is_in_its_docstring():
     described = {name: entry.builder for name, entry in MODELS.complete().items()}
     described |= {name: entry.transform for name, entry in AUGMENTS.items()}
