@@ -394,7 +394,8 @@ def labels_of(labels: Any, classes: Any) -> tuple[metrics.Labels, tuple[str, ...
     places = places_of(values, names)
     if (places < 0).any():
         unknown = str(values[places < 0][0])
-        raise RequestError(f"labels: {nearest('class', unknown, names)}")
+        named = nearest("class", unknown, names)
+        raise RequestError(f"labels: {named}; expected only labels that classes= has")
     if len(np.unique(places)) < 2:
         raise RequestError(
             f"all clips have one label, {names[places[0]]!r}: expected two classes or"
