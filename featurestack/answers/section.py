@@ -139,6 +139,8 @@ def choices(
         f"{row.features} {percent(row.estimate)} %"
         for row in alone.head(SHOWN_FEATURES).itertuples()
     ]
+    if len(alone) > SHOWN_FEATURES:
+        singles.append(f"and {len(alone) - SHOWN_FEATURES} more")
     texts = {
         f"Sets chosen in {counted(len(config.sets), 'fold')}": ", ".join(sets),
         f"Single features, {score}, {config.protocol}": ", ".join(singles),

@@ -23,6 +23,7 @@ from featurestack.answers.choice import (
     write_answer,
 )
 from featurestack.answers.chosen import read_choice
+from featurestack.answers.section import choices
 from featurestack.base.files import is_held
 from featurestack.features_cache import external, index_file
 from featurestack.features_cache.cache import Cache
@@ -250,6 +251,18 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
     assert recalls["the choice"].tolist() == [1, 1, 1]
     assert recalls.loc["k0", "f0"] == 1 == recalls.loc["k1", "f1"]
     assert recalls.loc["k1", "f0"] < 1
+
+
+def test_single_features_that_are_not_shown_are_counted():
+    scores = {
+        "features": [f"f{n}" for n in range(9)],
+        "estimate": np.linspace(0.9, 0.5, 9),
+    }
+    config = SimpleNamespace(sets=("f0",), protocol="5 folds", together={})
+    told = choices(config, pd.DataFrame(scores), "accuracy", judged=True)
+    line = told["Single features, accuracy, 5 folds"]
+    assert line.startswith("f0 90.0 %, f1 85.0 %, ")
+    assert line.endswith("f5 65.0 %, and 3 more")
 
 
 def test_no_clips_of_the_choice_are_in_memory_while_sets_are_trained(
