@@ -99,7 +99,7 @@ def duplicates(evidence: Evidence) -> str:
     if not pairs:
         return ""
     return (
-        f"{counted(pairs, 'pair')} of clips hold the same audio in different folds, so"
+        f"{counted(pairs, 'pair')} of clips with the same audio in different folds, so"
         " the scores are too high: the same recording is in training and test. Keep one"
         " of them, or give them one group, and train again."
     )

@@ -53,7 +53,7 @@ def test_each_warning_says_what_makes_the_result_wrong(monkeypatch):
     evidence = Evidence(None, cache, checked=[copies], old_runs=2)
     found = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
     assert {code: text.partition(",")[0] for code, text in found.items() if text} == {
-        "W1": "1 pair of clips hold the same audio in different folds",
+        "W1": "1 pair of clips with the same audio in different folds",
         "W4": "1 clip of 2 failed and was not tested.",
         "W5": "The clips have changed since their features were extracted (2 files"
         " changed): extract and train again.",
