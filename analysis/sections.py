@@ -26,6 +26,7 @@ from featurestack.analysis.figures import (
     drawn,  # noqa: F401  enters the figures
     is_far,
 )
+from featurestack.analysis.figures.drawn import without_shared
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Report, Section
 from featurestack.analysis.report import tables
@@ -83,10 +84,15 @@ def first_screen(report: Report) -> Section:
     if not found.main:
         return Section(values=values)
     best = found.best.run
+    names, note = without_shared(
+        [own.label for own in found.ranked],
+        [own.run.features for own in found.ranked if own.run.trained],
+    )
     chart: Sequence[tuple[str, Estimate, str, str]] = [
-        (own.label, own.score, own.verdict, own.name) for own in found.ranked
+        (name, own.score, own.verdict, own.name)
+        for name, own in zip(names, found.ranked, strict=True)
     ]
-    title = f"{found.main.metric.heading} by feature set, %"
+    title = f"{found.main.metric.heading} by feature set, %{note}"
     for section in report.sections:
         if section.chart:
             chart, title = section.chart, section.chart_title

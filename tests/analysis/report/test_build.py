@@ -211,6 +211,16 @@ def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
     assert 'class="wide not-compared"' in page
 
 
+def test_what_all_features_share_is_said_once_above_the_first_chart(tmp_path):
+    sets = of_sets(**{"mel@frame=64": 0.9, "mel@frame=64_mfcc@frame=64": 0.5})
+    make_runs(tmp_path / "runs", made_clips(40, 4), sets)
+    page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
+    assert "<h2>Accuracy by feature set, %. All features have @frame=64</h2>" in page
+    chart = page.split('class="forest-panel"')[1].split('class="forest-axis"')[0]
+    names = re.findall(r"(?<=\>)mel[^<]*(?=<)", chart.replace("<wbr>", ""))
+    assert names == ["mel", "mel+mfcc"]
+
+
 def test_a_run_that_left_classes_out_has_their_table(tmp_path):
     runs = make_runs(tmp_path / "runs", made_clips(40, 4), of_sets(mel=0.9, rms=0.5))
     ((rms,),) = (run.folders for run in runs if run.features == "rms")
