@@ -364,6 +364,12 @@ class Cache(IndexSettings):
         folds = sorted(int(fold) for fold in clips["fold"].unique())
         return [self.published_test] if self.published_test in folds else folds
 
+    def close(self, channel: FeatureName | str) -> None:
+        """Let go of the memory map of a feature, which is mapped again when it is read.
+        The pages that were read count as the process's memory until then.
+        """
+        self._open.pop(parse_feature_name(str(channel)).stored, None)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.features)
 

@@ -294,9 +294,9 @@ def fits_of(plan: Plan) -> Fits:
     unusable: dict[str, str] = {}
     for name, channel in zip(plan.channel_names, plan.input.channels, strict=True):
         spec = replace(plan.input, channels=(channel,))
-        maps = cache[channel.channel]
         x: NDArray[np.floating] = np.zeros((len(cache.clips), *spec.widths), np.float32)
         if channel.frames == 1:
+            maps = cache[channel.channel]
             x = maps.values[:, :, 0]
             if not np.array_equal(maps.row_of, np.arange(len(x))):
                 x = x[maps.row_of]
@@ -305,6 +305,8 @@ def fits_of(plan: Plan) -> Fits:
             if channel.frames > 1:
                 prepared = spec.prepare([values], [as_stored], cache.filled[readable])
                 x[readable] = prepared.flatten(1).numpy()
+        if channel.frames > 1:
+            cache.close(channel.channel)
         numbers[name] = x
         blocks[name] = replace(plan, input=spec).blocks
     return Fits(plan, numbers, blocks, unusable)

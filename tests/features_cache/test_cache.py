@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -87,6 +88,17 @@ def test_an_opened_cache_reads_on_from_its_file_if_another_takes_its_place(
     external.write_feature(cache.folder, "mine", values + 1, CLIPS)
     assert np.array_equal(cache.read("mine", CLIPS), values)
     assert np.array_equal(Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="as on Linux")
+def test_a_closed_feature_is_mapped_no_more_until_it_is_read_again(cache, values):
+    ids = cache.clips["clip_id"]
+    assert np.array_equal(cache.read("mine", ids), values)
+    file, maps = str(cache.folder / "mine.h5"), Path("/proc/self/maps")
+    assert file in maps.read_text()
+    cache.close("mine")
+    assert file not in maps.read_text()
+    assert np.array_equal(cache.read("mine", ids), values)
 
 
 def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
