@@ -51,22 +51,25 @@ def option(
     *,
     least: float = -LARGEST,
     most: float = LARGEST,
-    extra: bool = False,
     **traits: Any,
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both inclusive. An extra acts on the option if
-    `extra` is true; without the extra no command takes it.
+    `least` and `most` bound a number, both inclusive. An extra acts on an option with
+    `extra=True`; without the extra no command takes it.
     """
-    traits |= {"meaning": meaning, "bounds": (least, most), "extra": extra}
+    traits |= {"meaning": meaning, "bounds": (least, most)}
     return dataclasses.field(default=default, metadata=traits)
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     """The fields that can be given, by name, those of `shared` first."""
     declared = declared_fields(options).items()
-    return {n: own for n, own in declared if n in OPTIONS or not own.metadata["extra"]}
+    return {
+        name: own
+        for name, own in declared
+        if name in OPTIONS or not own.metadata.get("extra")
+    }
 
 
 def declared_fields(
