@@ -55,7 +55,7 @@ def test_the_table_has_every_extra_and_options_that_a_command_takes():
     ]
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
     options = [declared_fields(options_of(word)) for word in COMMANDS]
-    served = {n for own in options for n in own if own[n].metadata["extra"]}
+    served = {n for own in options for n in own if own[n].metadata.get("extra")}
     assert served == {*extras.OPTIONS}, "fields with extra=True"
     assert featurestack.FIGURES.keys()
 
