@@ -24,13 +24,12 @@ from torch import Tensor
 
 from featurestack.base.errors import UnreadableClips
 from featurestack.base.terminal import progress
-from featurestack.comparison.metrics import Floats
+from featurestack.comparison.metrics import Floats, class_weights
 from featurestack.features_cache.cache import Cache
 from featurestack.results.config import InputChannel
 from featurestack.results.splits import Split
 from featurestack.train.augment import ChannelProperties
 from featurestack.train.network_input import AnyFloats, Statistics, by_length, resize
-from featurestack.train.optimisation import Objective
 from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
@@ -145,7 +144,7 @@ def describe_channels(
     for channel, standard in zip(spec.channels, statistics, strict=True):
         feature = plan.cache[channel.stored]
         axis = ROW_AXES.get(feature.row_unit, "none")
-        if spec.kind.augmented_as == "wave":
+        if spec.kind.name == "wave":
             axis = "wave"
         elif channel.rows < FEWEST_ROWS:
             axis = "none"
@@ -254,12 +253,16 @@ class FoldData:
         return seeded(self.device, self.plan.training.seed, self.fold, epoch)
 
     def class_weights(self) -> NDArray[np.float32] | None:
-        """(K,) the weights of BALANCE=loss for the training clips."""
+        """(K,) weights for BALANCE=loss: inverse to the number of a class's training
+        clips, 1 on average; with several labels the ratio of negative to positive ones.
+        """
         if self.plan.training.balance != "loss":
             return None
         counts = self.plan.indicator(self.train).sum(axis=0)
-        objective = Objective(self.plan.task.multilabel)
-        weights = objective.class_weights(counts, len(self.train))
+        if self.plan.task.multilabel:
+            weights = (len(self.train) - counts) / np.maximum(counts, 1)
+        else:
+            weights = class_weights(counts)
         return weights.astype(np.float32)
 
     @torch.no_grad()

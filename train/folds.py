@@ -7,7 +7,7 @@ ends, all folds are finished, even if another process has failed.
 
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ from featurestack.train.checkpoint import (
 )
 from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.plan import Plan
-from featurestack.train.trainer import Trainer, trainer_of
+from featurestack.train.trainer import ExactTrainer, Trainer
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -55,16 +55,14 @@ NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED_RECORDING = "recording is also in the test or validation clips"
 
 
-def train_on_device(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
-    """Train these folds on the device of the options, an exact model on the CPU."""
-    device = device_of(plan.options.device if plan.model.kind.in_steps else "cpu")
+def train_run(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
+    """Train one fold after the other, each from its last finished epoch, on the device
+    of the options, an exact model on the CPU.
+    """
+    in_steps = plan.model.kind.in_steps
+    device = device_of(plan.options.device if in_steps else "cpu")
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # the GPU, by torchrun
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    train_run(plan, folds, device, bar)
-
-
-def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:
-    """Train one fold after the other, each from its last finished epoch."""
     # wrong WEIGHTS and MODEL are refused before the run's folder is made
     network = first_network(plan, folds[0])
     if plan.training.pretrained:
@@ -76,18 +74,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     of_fold = OF_FOLD if plan.training.val == "none" else VALIDATED
     register_run(plan.path, folds, of_fold, identity=plan.config.hash)
-    lines = clip_remarks(plan, unusable)
-    lone = lone_classes(plan)
-    if lone:
-        lines.append(
-            f"{', '.join(lone)}: all clips are of one group, so no fold both trains"
-            " and tests on them; add recordings"
-        )
-    for fold, split in splits.items():
-        lines += fold_remarks(plan, fold, split, lone)
-    for line in lines:
+    for line in [*clip_remarks(plan, unusable), *fold_remarks(plan, splits)]:
         tell_once(line)
-    trainer = trainer_of(plan)
+    trainer = Trainer if in_steps else ExactTrainer
     # what is not trained is taken off the bar's total, here the damaged clips
     trained = sum(len(split.train) for split in splits.values())
     bar.total -= plan.steps(folds) - plan.training.resolved_epochs * trained
@@ -241,7 +230,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
             logits = network.eval()(torch.zeros(1, *plan.input.shape))
     except RuntimeError as error:
         shape = ", ".join(map(str, plan.input.shape))
-        remedy = "" if plan.model.user_defined else ": give another GRID= or MODEL="
+        remedy = "" if plan.model.code else ": give another GRID= or MODEL="
         raise RequestError(
             f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
             f" {reason_of(error)}{remedy}"
@@ -369,35 +358,34 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def lone_classes(plan: Plan) -> list[str]:
-    """The classes whose clips are all of one group."""
+def fold_remarks(plan: Plan, splits: Mapping[int, Split]) -> list[str]:
+    """Messages about the folds' clips; RequestError if there is nothing to learn."""
     has, groups = plan.indicator(plan.table.index.to_numpy()), plan.table["group"]
     of_class = zip(plan.names, has.T)
-    return [name for name, has_class in of_class if groups[has_class].nunique() == 1]
-
-
-def fold_remarks(
-    plan: Plan, fold: int, split: Split, lone: Collection[str]
-) -> list[str]:
-    """Messages about a fold's clips, except those of the `lone` classes; RequestError
-    if there is nothing to learn.
-    """
+    lone = [name for name, has_class in of_class if groups[has_class].nunique() == 1]
     lines = []
-    for verb, clips in (("trained on", split.train), ("tested", split.test)):
-        counts = plan.indicator(plan.cache.positions(clips)).sum(axis=0)
-        fewest = 1 if plan.task.multilabel else 2
-        if verb == "trained on" and np.count_nonzero(counts) < fewest:
-            raise RequestError(
-                f"fold {fold} has training clips of only one class, and leaves out "
-                f"{len(split.left_out)} whose {SHARED_RECORDING}:"
-                " give more clips or folds"
-            )
-        absent = [name for name, count in zip(plan.names, counts) if not count]
-        if untrained := [name for name in absent if name not in lone]:
-            lines.append(f"fold {fold}: no clip of {', '.join(untrained)} is {verb}")
-    if len(split.left_out):
-        number = counted(len(split.left_out), "clip")
+    if lone:
         lines.append(
-            f"fold {fold}: {number} left out of training, whose {SHARED_RECORDING}"
+            f"{', '.join(lone)}: all clips are of one group, so no fold both trains"
+            " and tests on them; add recordings"
         )
+    for fold, split in splits.items():
+        for verb, clips in (("trained on", split.train), ("tested", split.test)):
+            counts = plan.indicator(plan.cache.positions(clips)).sum(axis=0)
+            fewest = 1 if plan.task.multilabel else 2
+            if verb == "trained on" and np.count_nonzero(counts) < fewest:
+                raise RequestError(
+                    f"fold {fold} has training clips of only one class, and leaves out"
+                    f" {len(split.left_out)} whose {SHARED_RECORDING}:"
+                    " give more clips or folds"
+                )
+            absent = [name for name, count in zip(plan.names, counts) if not count]
+            if untrained := [name for name in absent if name not in lone]:
+                classes = ", ".join(untrained)
+                lines.append(f"fold {fold}: no clip of {classes} is {verb}")
+        if len(split.left_out):
+            number = counted(len(split.left_out), "clip")
+            lines.append(
+                f"fold {fold}: {number} left out of training, whose {SHARED_RECORDING}"
+            )
     return lines

@@ -110,7 +110,6 @@ class InputKind:
     summarised: bool = False  # several columns enter as the numbers of `over_columns`
     reads_padding: bool = False  # for a clip's length; PADDING=auto then keeps padding
     augment: str = "none"  # the meaning of AUGMENT=auto
-    augmented_as: str = ""  # the kind whose augmentations it takes: image, wave, vector
 
     @property
     def in_steps(self) -> bool:
@@ -127,20 +126,15 @@ class InputKind:
         return rows, frames
 
 
-def is_map(channel: InputChannel) -> bool:
-    # a vector would become stripes
-    return channel.name != "waveform" and channel.frames > 1
-
-
 KINDS: Registry[InputKind] = Registry("input kind")
 KINDS["image"] = InputKind(
     name="image",
     uses=("steps", "balance", "grid", "padding"),
     prepare=lambda values, channel, grid: resize(values, grid)[:, None],
     takes="feature maps, no waveform and no vector (one frame)",
-    accepts=is_map,
+    # a vector would become stripes
+    accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
     augment="shift,gain",
-    augmented_as="image",
 )
 KINDS["wave"] = InputKind(
     name="wave",
@@ -150,7 +144,6 @@ KINDS["wave"] = InputKind(
     accepts=lambda channel: channel.name == "waveform",
     grid=NATIVE,
     augment="shift,gain,polarity,mixup=0.4",
-    augmented_as="wave",
 )
 KINDS["vector"] = InputKind(
     name="vector",
@@ -161,7 +154,6 @@ KINDS["vector"] = InputKind(
     grid="1x1",
     summarised=True,
     reads_padding=True,
-    augmented_as="vector",
 )
 # for networks that standardise the numbers themselves
 KINDS["linear"] = replace(
@@ -169,7 +161,6 @@ KINDS["linear"] = replace(
     name="linear",
     uses=("balance", "padding"),
     standardised=False,
-    augmented_as="",
 )
 
 

@@ -14,12 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from featurestack.base.terminal import tell_once
-from featurestack.comparison.metrics import Floats, Ints, class_weights
 from featurestack.results.training_options import DECAY, SMOOTHING, Training
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
@@ -91,14 +89,6 @@ class Objective:
         labels = (y > 0.5).numpy()
         precision = ap.average_precision(labels, logits.numpy())
         return ap.macro(precision)
-
-    def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """(K,) weights for BALANCE=loss: inverse to the number of a class's clips, 1 on
-        average; with several labels the ratio of negative to positive clips.
-        """
-        if self.multilabel:
-            return (clips - counts) / np.maximum(counts, 1)
-        return class_weights(counts)
 
 
 def make_optimiser(network: nn.Module) -> torch.optim.Optimizer:

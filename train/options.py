@@ -5,7 +5,6 @@ Options that can change predictions are in
 """
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
@@ -13,9 +12,12 @@ from typing import Any, Literal, Self, get_args
 from featurestack.base import options
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.quantities import number_of, whole_number
-from featurestack.results.training_options import Device, TaskName, Training
-
-of_networks = functools.partial(options.option, needs="steps")
+from featurestack.results.training_options import (
+    Device,
+    TaskName,
+    Training,
+    of_networks,
+)
 
 NATIVE = "native"  # value of GRID: the size of the largest channel
 DEVICES = get_args(Device)

@@ -267,7 +267,7 @@ def settle(
     ignored = [name for name in model.unused if getattr(request, name) != default[name]]
     if ignored:
         messages.append(no_effect(request, ignored, f"MODEL={model.name}"))
-    if model.in_streams(len(features)):
+    if model.settings.get("fusion") == "streams" and len(features) > 1:
         messages.append(
             f"MODEL={model.name} reads each channel by itself, {len(features)} times"
             f" the work of {model.base}, which reads them as one image"
@@ -395,7 +395,7 @@ def make_plan(request: RunOptions) -> Plan:
     named, options, messages = settle(request, features, model, task)
     filled = cache.filled[table.index]
     spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
-    augmenter = parse_augment(options.augment, model.kind.augmented_as)
+    augmenter = parse_augment(options.augment, model.kind.name)
     padding = "drop" if spec.drop_padding else "keep"
     training = part_of(
         options, Training, augment=str(augmenter) or "none", padding=padding
@@ -416,6 +416,7 @@ def make_plan(request: RunOptions) -> Plan:
     hash_ = digest(content)
     name = folder_name(options.features, model.name, name_parts(named), hash_)
     path = request.runs / dataset_name(request.dataset, request.name) / name
+    versions = {library: version(library) for library in VERSIONED}
     config = RunConfig(
         format_version=RUN_FORMAT,
         made_by="train",
@@ -429,8 +430,12 @@ def make_plan(request: RunOptions) -> Plan:
         hash=hash_,
         family=digest([seedless, request.tag]),
         command=tuple(training_command(named)),
+        exact=not model.kind.in_steps,
+        own_code=tuple(DEFINING),
+        code=model.code,
+        input_grid="x".join(map(str, spec.grid)),
+        versions={"python": platform.python_version(), **versions},
         **data,
-        **facts_of_model(training, spec, model),
     )
     return Plan(
         config=config,
@@ -460,8 +465,12 @@ def facts_of_data(
     """The keys of run.json that say on what a run is trained. The digests are of the
     cache's folds, so that all seeds have the same.
     """
-    filled = cache.filled[table.index]
     stored = dict.fromkeys(cache[feature].stored for feature in features)
+    sounds = sounds_of(cache.sources.loc[table.index])
+    by_fold = sounds.groupby(table["fold"]).unique()
+    filled, clip_seconds = cache.filled[table.index], None
+    if np.mean(filled < 1) > PADDED:
+        clip_seconds = round(float(np.median(filled)) * cache.duration, 3)
     return {
         "synthetic": cache.synthetic,
         "folds": tuple(cache.tested_folds(clip_table.originals(table))),
@@ -469,41 +478,12 @@ def facts_of_data(
         "classes": tuple(SoundClass(**entry) for entry in task.class_entries(table)),
         "sample_rate": cache.sample_rate,
         "duration": cache.duration,
-        "clip_seconds": clip_seconds(cache, filled),
+        "clip_seconds": clip_seconds,
         "cache_megabytes": cache.megabytes(features),
         "identity": str(replace(cache.identity, sounds=frozenset())),
-        "sounds": sounds_by_fold(cache, table),
+        "sounds": {str(fold): "".join(sorted(own)) for fold, own in by_fold.items()},
         **data_digests(cache, stored, cache.clips.loc[table.index]),
     }
-
-
-def sounds_by_fold(cache: Cache, table: pd.DataFrame) -> dict[str, str]:
-    """`RunConfig.sounds` of these clips."""
-    sounds = sounds_of(cache.sources.loc[table.index])
-    by_fold = sounds.groupby(table["fold"]).unique()
-    return {str(fold): "".join(sorted(own)) for fold, own in by_fold.items()}
-
-
-def facts_of_model(
-    training: Training, spec: InputSpec, model: Architecture
-) -> dict[str, Any]:
-    """The keys of run.json that say what is trained, and by what."""
-    rows, frames = spec.grid
-    versions = {name: version(name) for name in VERSIONED}
-    return {
-        "own_code": tuple(DEFINING),
-        "code": model.code,
-        "exact": not model.kind.in_steps,
-        "input_grid": f"{rows}x{frames}",
-        "versions": {"python": platform.python_version(), **versions},
-    }
-
-
-def clip_seconds(cache: Cache, filled: NDArray[np.float64]) -> float | None:
-    """The clips' median length if many are padded, else None."""
-    if np.mean(filled < 1) <= PADDED:
-        return None
-    return round(float(np.median(filled)) * cache.duration, 3)
 
 
 def protocol(training: Training, model: Architecture, *, published: bool) -> str:

@@ -52,7 +52,7 @@ from featurestack.train.optimisation import (
     learning_rate,
     make_optimiser,
 )
-from featurestack.train.plan import Plan, Positions
+from featurestack.train.plan import Positions
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -112,7 +112,7 @@ class Trainer:
         # keeps the fold's clips in memory
         self.gradients: Passes | None = None
         if compute.device == "cuda":
-            user_defined = data.plan.model.user_defined
+            user_defined = bool(data.plan.model.code)
             self.gradients = captured_passes(network, self.both_passes, user_defined)
         self.epochs = data.plan.training.resolved_epochs
         self.early_stopping = EarlyStopping(
@@ -319,7 +319,7 @@ class Trainer:
         vars(self.early_stopping).update(unfinished["early_stopping"])
 
 
-class _ExactTrainer(Trainer):
+class ExactTrainer(Trainer):
     """Trainer of an exact model, whose only epoch computes the solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
@@ -351,7 +351,3 @@ class _ExactTrainer(Trainer):
         columns = self.plan.task.metric.history_columns
         scores = self.score("train").items()
         return row | {name: score for name, score in scores if name in columns}
-
-
-def trainer_of(plan: Plan) -> type[Trainer]:
-    return Trainer if plan.model.kind.in_steps else _ExactTrainer

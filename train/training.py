@@ -8,6 +8,7 @@ is left as it is.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -47,7 +48,6 @@ def train(options: TrainOptions) -> int:
     Return the exit status.
     """
     jobs = product(options)
-    tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
         if len(jobs) == 1:
@@ -71,7 +71,6 @@ def fit(options: TrainOptions) -> run_folder.RunFolder | list[run_folder.RunFold
     trained.
     """
     jobs = product(options)
-    tell_dataset_state(jobs)
     done = finished_runs(jobs)
     several = len(jobs) > 1 or len(options.runs()) > 1
     return done if several else done[0]
@@ -94,6 +93,9 @@ def finished_runs(jobs: Sequence[RunOptions]) -> list[run_folder.RunFolder]:
 def product(options: TrainOptions) -> list[RunOptions]:
     """The options of every run, with only one seed for an exact solution whose folds
     are given: its predictions do not depend on it. RequestError if no run is possible.
+
+    Messages say whether the tested recordings are too few to show a difference between
+    runs, and how the dataset's files have changed since extraction.
     """
     asked = options.runs()
     for job in asked:
@@ -134,15 +136,6 @@ def product(options: TrainOptions) -> list[RunOptions]:
         raise RequestError(f"{none}: {reason}")
     for name, reason in skipped.items():
         tell(f"skipped: {name}: {reason}")
-    return jobs
-
-
-def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
-    """Say whether the tested recordings are too few to show a difference between runs,
-    and how the dataset's files have changed since extraction.
-    """
-    options = jobs[0]
-    cache = cache_of(options.dataset, options.data, options.name)
     clips = originals(cache.clips)
     folds = cache.tested_folds(clips)
     tested = clips[clips["fold"].isin(folds)]["group"].nunique()
@@ -156,6 +149,7 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> None:
             f"the dataset has changed since its features were extracted ({changes}):"
             f" {cache.remedy(' '.join(features))}"
         )
+    return jobs
 
 
 def train_all(
@@ -265,10 +259,10 @@ def unfinished_folds(plan: Plan) -> list[int]:
 def train_plan(plan: Plan, bar: "Bar") -> run_folder.RunFolder:
     """Train the unfinished folds; `bar` counts the clips of all epochs."""
     if folds := unfinished_folds(plan):
-        from featurestack.train.folds import train_on_device
+        from featurestack.train.folds import train_run
 
         try:
-            train_on_device(plan, folds, bar)
+            train_run(plan, folds, bar)
         except Taken:  # by a run that began meanwhile
             return train_plan(choose_folder(plan), bar)
     if first_process():
@@ -306,8 +300,10 @@ def choose_folder(plan: Plan) -> Plan:
     name, hash_ = plan.path.name, plan.config.hash
     named, beside = map(plan.path.with_name, (name, f"{name}-{hash_[:NAME_DIGITS]}"))
     for place in (named, beside):
-        if holds_run(place, plan):
-            return replace(plan, path=place)
+        with suppress(RequestError):  # it cannot be read
+            config = run_folder.RunFolder(place).config
+            if config.hash == hash_ and not readable_again(config, plan.cache):
+                return replace(plan, path=place)
     free = [
         place
         for place in (named, beside)
@@ -323,12 +319,3 @@ def choose_folder(plan: Plan) -> Plan:
             f" code, or cannot be read: this run is saved as {beside.name}"
         )
     return replace(plan, path=free[0])
-
-
-def holds_run(place: Path, plan: Plan) -> bool:
-    """Whether a folder has the run of this plan; False if it cannot be read."""
-    try:
-        config = run_folder.RunFolder(place).config
-    except RequestError:
-        return False
-    return config.hash == plan.config.hash and not readable_again(config, plan.cache)

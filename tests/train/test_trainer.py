@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 import weakref
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -15,7 +16,8 @@ from tqdm import tqdm
 
 from featurestack.base.errors import Failed
 from featurestack.results.config import Compute
-from featurestack.train.fold_data import draw_batches
+from featurestack.results.training_options import Training
+from featurestack.train.fold_data import FoldData, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
     Objective,
@@ -105,8 +107,14 @@ def test_class_weights_do_not_move_the_minimum_of_the_loss():
     ],
 )
 def test_rare_classes_weigh_more(multilabel, counts, weights):
-    found = Objective(multilabel).class_weights(np.array(counts), 12)
-    assert found == pytest.approx(weights)
+    has = np.arange(12)[:, None] < counts
+    plan = SimpleNamespace(
+        training=Training(balance="loss"),
+        task=SimpleNamespace(multilabel=multilabel),
+        indicator=lambda clips: has[clips],
+    )
+    own = SimpleNamespace(plan=plan, train=np.arange(12))
+    assert FoldData.class_weights(own) == pytest.approx(weights)
 
 
 def test_decay_spares_norms_and_biases():

@@ -70,7 +70,7 @@ class Architecture:
     # option -> least and greatest value, or the texts that it may be; other options
     # take any positive value
     bounds: Mapping[str, tuple[Any, ...]]
-    code: str = ""  # for a user's own model, the digest of its builder's source
+    code: str = ""  # the digest of the source of a user's own builder; else empty
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -82,15 +82,6 @@ class Architecture:
     def takes_planes(self) -> bool:
         """Whether the builder has the parameter `planes`."""
         return "planes" in inspect.signature(self.builder).parameters
-
-    @property
-    def user_defined(self) -> bool:
-        """Whether the user defined this model."""
-        return bool(self.code)
-
-    def in_streams(self, channels: int) -> bool:
-        """Whether each of so many channels passes through the network by itself."""
-        return channels > 1 and self.settings.get("fusion") == "streams"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -210,7 +201,16 @@ def model(
         if kind not in (INPUTS if code else KINDS):
             unknown = nearest("input kind", kind, INPUTS)
             raise RequestError(f"{unknown}; the function's name is the model's")
-        refuse_arguments(builder)
+        parameters = inspect.signature(builder)
+        planes = ["planes"] if "planes" in parameters.parameters else []
+        try:
+            parameters.bind("channels", "classes", "shape", *planes)
+        except TypeError as error:
+            raise RequestError(
+                f"MODEL={builder.__name__}: expected a function of channels, classes"
+                f" and shape, and after * options with defaults ({error})"
+            ) from None
+        refuse_positional(builder)
         return Architecture(
             builder.__name__,
             KINDS[kind],
@@ -222,20 +222,6 @@ def model(
         )
 
     return MODELS.register(entry=entry)
-
-
-def refuse_arguments(builder: Builder) -> None:
-    """RequestError for a function that takes other arguments than a builder."""
-    parameters = inspect.signature(builder)
-    planes = ["planes"] if "planes" in parameters.parameters else []
-    try:
-        parameters.bind("channels", "classes", "shape", *planes)
-    except TypeError as error:
-        raise RequestError(
-            f"MODEL={builder.__name__}: expected a function of channels, classes"
-            f" and shape, and after * options with defaults ({error})"
-        ) from None
-    refuse_positional(builder)
 
 
 def resolve(text: str) -> Architecture:

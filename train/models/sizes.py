@@ -60,7 +60,7 @@ def describe_model(
         kernel = layer.weight[0]  # (inputs of a group, *kernel)
         operations.append(kernel.numel() * output.numel())
 
-    with torch.device("cpu" if model.user_defined else "meta"):  # meta draws no weights
+    with torch.device("cpu" if model.code else "meta"):  # meta draws no weights
         network = model.build(channels, classes, (rows, frames)).eval()
     network._apply(lambda weight: torch.zeros(weight.shape, dtype=weight.dtype))
     for layer in network.modules():
