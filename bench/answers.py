@@ -33,7 +33,7 @@ from featurestack.answers.chosen import read_choice
 from featurestack.base.options import Options, option
 from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import RunFolder, tested_run
 from featurestack.train.fits import Fits, read_features
 from featurestack.train.options import FitOptions
 
@@ -173,7 +173,7 @@ def answer_row(
         raise subprocess.CalledProcessError(status, command)
     run = RunFolder(places["runs"] / name / "answer")
     choice = read_choice(run.path)
-    score = configuration_score([run])
+    score = tested_run([run]).score
     given = FitOptions(dataset=dataset, name=name, features=MEL_MFCC, **places)
     _, fits = read_features(given, least=1)
     row = {

@@ -16,7 +16,7 @@ import pandas as pd
 import featurestack as fs
 from bench.record import bench, percentages, record, spent
 from featurestack.base.options import DataOptions, RunsOptions, option
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import RunFolder, tested_run
 
 SETS = ("mel", "mel+mel+mel", "mel+mfcc+chroma")
 SETTINGS: dict[str, Any] = {  # those of notebooks/4_stacks_of_three.ipynb
@@ -69,7 +69,7 @@ def scores(run: RunFolder) -> dict[str, float]:
     right = rows[run.classes].idxmax(axis=1) == rows["target"]
     folds = 100 * right.groupby(rows["fold"]).mean()
     of_folds = {f"fold{fold}": value for fold, value in folds.items()}
-    return of_folds | percentages(configuration_score([run]))
+    return of_folds | percentages(tested_run([run]).score)
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ def conclude(
     remarks: Sequence[str],
 ) -> Answer:
     """The findings on the dataset `name`, after its report was built."""
-    score = run_folder.configuration_score([run])
+    score = run_folder.tested_run([run]).score
     lines = []
     found = report.found
     if not found.ranked or found.best.name != run.name:

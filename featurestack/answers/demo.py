@@ -64,7 +64,7 @@ def demo(options: DemoOptions) -> int:
     from featurestack.pipeline.datasets.load import load
     from featurestack.pipeline.extract import extract_features
     from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-    from featurestack.results.run_folder import configuration_score
+    from featurestack.results.run_folder import tested_run
     from featurestack.results.training_options import FROM_SCRATCH
     from featurestack.train.options import RunOptions
     from featurestack.train.training import execute
@@ -89,7 +89,7 @@ def demo(options: DemoOptions) -> int:
     with step(options, "train", "data", "runs", **stack, **SHORT) as (given, tell):
         run = execute(RunOptions(**given))  # a line for each fold
         tell(
-            f"ResNet-18 {configuration_score([run])}; a short training,"
+            f"ResNet-18 {tested_run([run]).score}; a short training,"
             f" {given['epochs']} epochs instead of {FROM_SCRATCH['epochs']}"
         )
     # a linear model on row statistics finds rhythm in the tempogram but not in mel
@@ -98,7 +98,7 @@ def demo(options: DemoOptions) -> int:
         sets = given["features"].split()
         with silenced():
             runs = [execute(RunOptions(**given | {"features": one})) for one in sets]
-        tell(", ".join(f"{run.name} {configuration_score([run])}" for run in runs))
+        tell(", ".join(f"{run.name} {tested_run([run]).score}" for run in runs))
     with step(options, "analysis", "data", "runs", "reports") as (given, tell):
         (job,) = jobs(AnalysisOptions(**given))
         report = build_report(job)

@@ -231,11 +231,6 @@ class RunConfig:
                 raise ValueError(f"{key} is {listed([*map(str, values)]) or 'empty'}")
         refuse_class_names(names)
 
-    @property
-    def data(self) -> dict[str, object]:
-        """The digests of the data that it belongs to, by their keys in its hash."""
-        return {"cache": self.cache, "clips": self.clips}
-
     @cached_property
     def dataset_identity(self) -> Identity:
         """The identity of its dataset, with all sounds."""

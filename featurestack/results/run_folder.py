@@ -12,7 +12,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,7 +39,7 @@ from featurestack.base.quantities import counted
 from featurestack.base.table_files import csv_text
 from featurestack.base.terminal import tell_once
 from featurestack.comparison.metrics import are_probabilities, indicator, within_classes
-from featurestack.comparison.scores import Estimate, Predictions, epoch_scores, suited
+from featurestack.comparison.scores import Predictions, epoch_scores, suited
 from featurestack.comparison.significance import TRAINING_VARIANCE
 from featurestack.features_cache.clip_table import WINDOW_COLUMNS
 from featurestack.features_cache.identity import Identity
@@ -350,11 +350,6 @@ def tested_run(folders: Sequence[RunFolder]) -> Predictions:
     return Predictions(**shared, probabilities=np.stack(probabilities))
 
 
-def configuration_score(seeds: Sequence[RunFolder]) -> Estimate:
-    """The score of a configuration's runs on their scored split."""
-    return tested_run(seeds).score
-
-
 # ---- writing
 
 
@@ -457,20 +452,30 @@ def find(
     return own
 
 
-def of_identity(runs: Iterable[RunFolder], identity: Identity) -> list[RunFolder]:
-    """The runs of a dataset, also those without an identity, and those that cannot be
-    read: whoever reads them names the damage.
+def chosen_runs(
+    runs: Iterable[RunFolder], chosen: Callable[[RunConfig], bool]
+) -> list[RunFolder]:
+    """The runs whose configuration is `chosen`, and those that cannot be read: whoever
+    reads them names the damage.
     """
     kept = []
     for run in runs:
         try:
-            made = run.config.dataset_identity
-            own = not run.config.identity or identity.has_made(made)
+            keep = chosen(run.config)
         except (RequestError, OSError):
-            own = True
-        if own:
+            keep = True
+        if keep:
             kept.append(run)
     return kept
+
+
+def of_identity(runs: Iterable[RunFolder], identity: Identity) -> list[RunFolder]:
+    """The runs of a dataset, and those without an identity or that cannot be read."""
+
+    def own(config: RunConfig) -> bool:
+        return not config.identity or identity.has_made(config.dataset_identity)
+
+    return chosen_runs(runs, own)
 
 
 # The names of these files show which features were scored one by one on the same clips:

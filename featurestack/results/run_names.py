@@ -135,7 +135,9 @@ def select_one(
     predicting: bool = True,
     data: Path | str = DATA,
 ) -> run_folder.RunFolder:
-    """The run that `name` names as in `select`; RequestError if it names several."""
+    """The run that `name` names as in `select`; RequestError if it names several. A
+    message says if the last run has synthetic clips, or lacks some folds.
+    """
     if Path(name).suffix in (".pt", *MODEL_PLACES):
         if is_file(name):
             reason = "this command is for a run, and not for a file made of one"
@@ -146,18 +148,14 @@ def select_one(
     chosen = select(runs, word, dataset, identity, predicting=predicting, data=data)
     if len(chosen) > 1:
         raise RequestError(f"RUN={name} names {len(chosen)} runs: name one")
+    run = chosen[0]
     if name == "last":
-        tell_last(chosen[0])
-    return chosen[0]
-
-
-def tell_last(run: run_folder.RunFolder) -> None:
-    """Say if the last run was trained on synthetic clips, or lacks some folds."""
-    remarks = []
-    if run.config.synthetic:
-        remarks.append("trained on synthetic clips")
-    if len(run.finished) < len(run.config.folds):
-        remarks.append(f"{len(run.finished)} of {len(run.config.folds)} folds so far")
-    if remarks:
-        name = f"{run.path.parent.name}/{run.name}"
-        tell_once(f"RUN=last is {name}, {', '.join(remarks)}; RUN= names another")
+        remarks = []
+        if run.config.synthetic:
+            remarks.append("trained on synthetic clips")
+        if len(run.finished) < len(run.folds):
+            remarks.append(f"{len(run.finished)} of {len(run.folds)} folds so far")
+        if remarks:
+            named = f"{run.path.parent.name}/{run.name}"
+            tell_once(f"RUN=last is {named}, {', '.join(remarks)}; RUN= names another")
+    return run

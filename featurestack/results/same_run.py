@@ -1,14 +1,12 @@
 """Is a run of today's data? No torch.
 
 A record has digests of the clips' table and of the feature values that the run was
-trained on. `as_of_today` is the record that it would have if it were trained now. A run
-of other data stays as it is, and nothing but `remove` touches it; `train` makes a run
-next to it.
+trained on. A run of other data stays as it is, and nothing but `remove` touches it;
+`train` makes a run next to it.
 """
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,44 +21,22 @@ from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index_file import has_failed
 from featurestack.results.config import RunConfig
-from featurestack.results.run_folder import RunFolder, of_identity
-
-
-def digest_of_clips(table: pd.DataFrame) -> str:
-    """The digest of what a table says of its clips, without their paths."""
-    return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
+from featurestack.results.run_folder import RunFolder, chosen_runs, of_identity
 
 
 def data_digests(
     cache: Cache, stored: Iterable[str], table: pd.DataFrame
 ) -> dict[str, Any]:
-    """Two keys of run.json: `clips`, the digest of the clips' rows in the table and of
-    their sounds, and `cache`, the digest of their fingerprints by feature.
+    """Two keys of run.json: `clips`, the digest of the clips' rows in the table without
+    paths and of their sounds, and `cache`, that of their fingerprints by feature.
     """
     keys = cache.keys[table.index]
     values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
+    rows = table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist()
     return {
         "cache": {name: digest(numbers) for name, numbers in values.items()},
-        "clips": digest([digest_of_clips(table), keys.tolist()]),
+        "clips": digest([digest(rows), keys.tolist()]),
     }
-
-
-def as_of_today(config: RunConfig, cache: Cache) -> RunConfig:
-    """The record of a run with the digests of today's data. If the cache lacks a
-    feature of the run, only the digest of the clips is renewed; if a feature's file is
-    damaged, the record is returned as it is.
-    """
-    if not config.cache:
-        return config
-    if not {*config.cache} <= {*cache.features}:
-        failed = has_failed(cache.folder, cache.clips, config.cache)
-        clips = data_digests(cache, (), cache.clips[~failed])["clips"]
-        return replace(config, clips=clips)
-    with suppress(RequestError):
-        readable = cache.readable([*map(parse_feature_name, config.cache)])
-        digests = data_digests(cache, config.cache, cache.clips[readable])
-        return replace(config, **digests)
-    return config
 
 
 def readable_again(config: RunConfig, cache: Cache) -> bool:
@@ -74,8 +50,19 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
 
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
-    """Whether a run would be trained on the same data today."""
-    same = as_of_today(config, cache).data == config.data
+    """Whether a run would be trained on the same data today. If the cache lacks a
+    feature of the run, only the clips are compared; a damaged file says nothing.
+    """
+    same = True
+    if not {*config.cache} <= {*cache.features}:
+        failed = has_failed(cache.folder, cache.clips, config.cache)
+        clips = data_digests(cache, (), cache.clips[~failed])["clips"]
+        same = clips == config.clips
+    elif config.cache:
+        with suppress(RequestError):
+            readable = cache.readable([*map(parse_feature_name, config.cache)])
+            digests = data_digests(cache, config.cache, cache.clips[readable])
+            same = digests == {"cache": config.cache, "clips": config.clips}
     return same and not readable_again(config, cache)
 
 
@@ -89,18 +76,8 @@ def require_trained_on(run: RunFolder, cache: Cache) -> None:
 
 
 def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
-    """The runs of today's data, and those that cannot be read: whoever reads them names
-    the damage.
-    """
-    kept = []
-    for run in runs:
-        try:
-            current = is_of_today(run.config, cache)
-        except (RequestError, OSError):
-            current = True
-        if current:
-            kept.append(run)
-    return kept
+    """The runs of today's data, and those that cannot be read."""
+    return chosen_runs(runs, lambda config: is_of_today(config, cache))
 
 
 def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder]:

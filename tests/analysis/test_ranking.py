@@ -9,7 +9,7 @@ from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report.runs import rankings
 from featurestack.analysis.report.tables import settings
-from featurestack.results.run_folder import configuration_score
+from featurestack.results import run_folder
 from featurestack.results.tasks import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.cases import cases
@@ -151,7 +151,7 @@ def test_the_interval_of_an_answer_counts_fewer_clips_than_that_of_a_run(made_ru
     (folder,) = run.folders
     vars(folder)["config"] = answer_of(folder.config)
     assert run.members
-    score = configuration_score(run.folders)
+    score = run_folder.tested_run(run.folders).score
     wide, before = (own.high - own.low for own in (score, run.score))
     assert wide == pytest.approx(1.5 * before, rel=0.02)
 

@@ -39,8 +39,9 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     }
     for place, function in replaced.items():
         monkeypatch.setattr(f"featurestack.{place}", function)
-    scores = "featurestack.results.run_folder.configuration_score"
-    monkeypatch.setattr(scores, lambda runs: "90 %")
+    tested = SimpleNamespace(score="90 %")
+    place = "featurestack.results.run_folder.tested_run"
+    monkeypatch.setattr(place, lambda runs: tested)
     assert demos.demo(demos.DemoOptions(data=Path("d"), jobs=3)) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")

@@ -5,6 +5,7 @@ harm.
 import math
 import os
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -150,15 +151,18 @@ def test_a_pipe_in_the_place_of_run_json_is_not_waited_for(tmp_path):
 
 
 def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
+    folder = tmp_path / "runs" / "ds" / "r"
+    shutil.copytree(run.path, folder)
     config = run_config(classes=named(*NAMES), synthetic=False)
-    run_folder.write_config(run.path, config)
-    run_names.tell_last(RunFolder(run.path))
+    run_folder.write_config(folder, config)
+    run_names.select_one(tmp_path / "runs", "last")
     assert capsys.readouterr().err == ""
     config = run_config(classes=named(*NAMES), synthetic=True)
-    run_folder.write_config(tmp_path / "runs" / "ds" / "r", config)
+    run_folder.write_config(folder, config)
+    shutil.rmtree(folder / "fold1")
     run_names.select_one(tmp_path / "runs", "last")
     assert capsys.readouterr().err == (
-        "RUN=last is ds/r, trained on synthetic clips, 0 of 2 folds so far;"
+        "RUN=last is ds/r, trained on synthetic clips, 1 of 2 folds so far;"
         " RUN= names another\n"
     )
     run_names.select_one(tmp_path / "runs", "r")

@@ -10,8 +10,9 @@ import pytest
 
 from featurestack.base.files import Lock
 from featurestack.base.own_files import OwnFiles
+from featurestack.results import run_folder
 from featurestack.results.options import ListOptions, RemoveOptions
-from featurestack.results.run_folder import configuration_score, find
+from featurestack.results.run_folder import find
 from featurestack.results.run_list import list_runs, remove_runs
 from tests.refusal import refused
 
@@ -45,7 +46,7 @@ def test_what_cannot_be_read_is_named_after_the_list(run_copy, tmp_path, capsys)
     (damaged / "fold1" / "predictions.csv").write_text("clip_id")
     assert list_runs(ListOptions(runs=runs)) == 1
     printed = capsys.readouterr()
-    score = configuration_score([run_copy])
+    score = run_folder.tested_run([run_copy]).score
     row = f"{run_copy.path}  mel       cnn4   3 of 3  accuracy {score}"
     assert row in printed.out and str(damaged) not in printed.out
     assert "older, " not in printed.out
