@@ -75,6 +75,7 @@ class Section:
     """A section of the page."""
 
     title: str = ""  # in the page's navigation
+    heading: str = ""  # if it is not the title
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # name -> a value for the templates
     values: Mapping[str, object] = field(default_factory=dict)
@@ -210,8 +211,7 @@ class Report:
 
     def part(self, section: Section) -> Markup:
         """A section as HTML."""
-        values = {"page": self, "f": self.found, "leads": section.leads}
-        values |= section.values
+        values = {"page": self, "f": self.found, **section.values}
         return Markup(render(f"{section.template}.html", **values))
 
 

@@ -208,7 +208,7 @@ def errors(report: Report) -> Section | None:
         "browser": {"group": report.found.group, **data},
         "confusion": tables.confusion_by_category(runs[0])["counts"],
     }
-    return Section("Errors", values=values)
+    return Section("Errors", "Error browser", values=values)
 
 
 @section(ranked=True)
@@ -226,6 +226,7 @@ def tag_errors(report: Report) -> Section | None:
         audio = clip_audio(report.cache, clips, clips, report.job.folder)
     return Section(
         "Errors",
+        "Errors by class",
         tables={f"{best.name}.errors": table},
         values={"audio": audio, "errors": table, "most": MOST_ERRORS},
     )
@@ -294,6 +295,7 @@ def foreign(report: Report) -> Section | None:
             share = share_of_sure(counts.to_numpy())
             return Section(
                 "None of the classes",
+                "Sounds of none of the classes",
                 tables={f"{folder.name}.foreign": tables.foreign_table(counts)},
                 values={"run": folder.name},
                 leads={label: f"{percent(share)} %"},
@@ -320,7 +322,7 @@ def data(report: Report) -> Section | None:
 @section(ranked=True)
 def method(report: Report) -> Section:
     """How everything was computed."""
-    return Section("Method")
+    return Section("Method", "How it was computed")
 
 
 @section()

@@ -9,7 +9,6 @@ function addRows(table) {
 }
 
 // Sortable, filterable tables: <table data-sortable> with <th><button>, an optional <input data-filter="table id">.
-// <table data-first="12"> shows so many rows until its <button data-all="table id"> is pressed or words are filtered.
 function sortTable(table, column, descending) {
   addRows(table);
   const body = table.tBodies[0];
@@ -24,16 +23,10 @@ function sortTable(table, column, descending) {
     return descending ? y - x : x - y;
   });
   body.append(...rows.map(([row]) => row));
-  markRest(table);
   for (const [place, head] of [...table.tHead.rows[0].cells].entries()) {
     if (place === column) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
-}
-
-// Marks the rows after the first few, in their current order: they can be hidden.
-function markRest(table) {
-  for (const [place, row] of [...table.tBodies[0].rows].entries()) row.classList.toggle("rest", place >= table.dataset.first);
 }
 
 document.addEventListener("click", (event) => {
@@ -58,23 +51,13 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
       row.hidden = !words.every((word) => text.includes(word));
       shown += !row.hidden;
     }
-    table.classList.toggle("filtered", words.length > 0);
     status.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
   });
 }
 
 for (const button of document.querySelectorAll("button[data-all]")) {
-  const table = document.getElementById(button.dataset.all);
-  if (!table.dataset.first) {
-    button.hidden = false;
-    button.addEventListener("click", () => addRows(table));
-    continue;
-  }
-  if (table.tBodies[0].rows.length <= 1.25 * table.dataset.first) continue; // a few more rows are shown at once
-  markRest(table);
-  table.classList.add("short");
   button.hidden = false;
-  button.addEventListener("click", () => { table.classList.remove("short"); button.hidden = true; });
+  button.addEventListener("click", () => addRows(document.getElementById(button.dataset.all)));
 }
 
 // A box that scrolls sideways gets a label and a tab stop, so that the keyboard reaches it; other boxes get none.

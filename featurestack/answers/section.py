@@ -77,6 +77,7 @@ def answer(report: Report) -> Section | None:
         tables["chosen_classes"] = by_class
     return Section(
         "Choice",
+        "How the features were chosen",
         tables=tables,
         values={"choice": config, "chosen_folds": folds},
         facts={"Recommended": NO_SET} if chance else recommended(config),

@@ -93,6 +93,7 @@ def importance(report: Report) -> Section | None:
         problems = [Problem("importance", text)]
     return Section(
         "Importance",
+        "Which features matter",
         tables={f"importance_{name}": table for name, table in tables.items()},
         values={
             "shown_call": shown,

@@ -121,4 +121,6 @@ def suspects(report: Report) -> Section | None:
     audio = {}
     if report.cache:
         audio = clip_audio(report.cache, ids, ids, report.job.folder, AUDIO)
-    return Section("Labels to check", {"suspects": table}, {"audio": audio})
+    return Section(
+        "Labels to check", tables={"suspects": table}, values={"audio": audio}
+    )

@@ -284,6 +284,7 @@ def stress_section(report: Report) -> Section | None:
     tested = tested_run([stressed[0][0]])
     return Section(
         "Stress",
+        "What breaks it",
         tables={"stress": pd.concat(tables, ignore_index=True)},
         values={
             "stressed": listed([folder.name for folder, _ in stressed]),
