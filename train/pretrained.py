@@ -250,26 +250,29 @@ def fetched(model: str) -> bool:
 
 
 def fetch_weights(model: str, *, patient: bool = True) -> Path:
-    """A model's published file, downloaded if it is missing. `patient` retries after a
-    broken connection.
+    """A model's published file, downloaded if it is missing."""
+    file = MODELS_FOLDER / published_name(model)
+    if not file.is_file():
+        fetch_file(PUBLISHED[model], file, file.name, patient=patient)
+    return file
+
+
+def fetch_file(url: str, file: Path, name: str, *, patient: bool) -> None:
+    """Download a file, unless another process does, and check the SHA-256 in `name`.
+    `patient` retries after a broken connection.
     """
-    name = published_name(model)
-    file = MODELS_FOLDER / name
-    if file.is_file():
-        return file
     from featurestack.base.download import download
 
     waiting = f"{file} is being downloaded by another process"
-    with Lock(file.with_name(f".{name}.lock"), waiting=waiting):
+    with Lock(file.with_name(f".{file.name}.lock"), waiting=waiting):
         if not file.is_file():
             download(
-                PUBLISHED[model],
+                url,
                 file,
-                other_ways=f"Fetch it elsewhere and put it into {MODELS_FOLDER}/",
+                other_ways=f"{file} may be added by hand",
                 check=lambda part: check_hash(name, part.read_bytes()),
                 patient=patient,
             )
-    return file
 
 
 def check_hash(name: str, content: bytes) -> None:

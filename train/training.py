@@ -144,10 +144,10 @@ def product(options: TrainOptions) -> list[RunOptions]:
     if copied := copies(cache.sources):
         warn(copied)
     if changes := source_changes(cache.sources, cache.settings, cache.folds_csv):
-        features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
+        named = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
         warn(
             f"the dataset has changed since its features were extracted ({changes}):"
-            f" {cache.remedy(' '.join(features))}"
+            f" {cache.remedy(' '.join(named))}"
         )
     return jobs
 

@@ -269,7 +269,10 @@ class Network:
         scaled = y * np.float32(card.scale)
         if self.front_end and card.front_end:
             padded = np.pad(scaled, (max(0, card.front_end.samples - len(y)), 0))
-            frames = _frames(self.front_end, card.front_end, padded)
+            (frames,) = self.front_end.run(padded[None])
+            # a tenth has no exact float32, ten has: publishers divide
+            divisor = np.float32(1 / card.front_end.scale)
+            frames = frames / divisor + np.float32(card.front_end.offset)
             length = card.front_end.window
             hop = card.front_end.hop or length
             if len(frames) < length:
@@ -286,14 +289,6 @@ class Network:
         starts = *range(0, last, hop), last
         windows = np.stack([padded[k : k + length] for k in starts])
         return networks.log_mel(windows) if card.spectrogram else windows
-
-
-def _frames(front_end: NetworkFile, described: networks.FrontEnd, y: Array) -> Array:
-    """(frames, bands) of the front end, scaled and shifted as the network wants."""
-    (frames,) = front_end.run(y[None])
-    # a tenth has no exact float32, ten has: publishers divide
-    divisor = np.float32(1 / described.scale)
-    return frames / divisor + np.float32(described.offset)
 
 
 def _with_axes(windows: Array, shape: list[int | None]) -> Array:

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.base.download import download
 from featurestack.base.errors import RequestError, nearest, see
 from featurestack.base.files import content_hash
+from featurestack.base.json_content import read_json
 from featurestack.base.quantities import listed
 from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell, tell_once
-from featurestack.features_cache.feature_names import FeatureName, parse_feature_name
+from featurestack.features_cache.feature_names import parse_feature_name
 from featurestack.train.pretrained import (
     MEGABYTES,
     MODELS_FOLDER,
-    check_hash,
+    fetch_file,
     fetch_weights,
     local_weights,
 )
@@ -197,7 +197,7 @@ def find_network(
     card = MODELS_FOLDER / f"{name or 'NAME'}.json"
     users = users_file(name)
     if users and card.is_file():
-        return users, read_card(card)
+        return users, read_json(card, NetworkCard, CARD)
     feature = f"embedding@model={name or 'NAME'}"
     if not published:
         raise RequestError(
@@ -221,13 +221,7 @@ def find_network(
             f"{feature} needs {path}, which {typed} fetches; {published.about}"
         )
     if not users:
-        download(
-            published.url,
-            path,
-            other_ways=f"{path} may be added by hand",
-            check=lambda draft: check_hash(published.file, draft.read_bytes()),
-            patient=patient,
-        )
+        fetch_file(published.url, path, published.file, patient=patient)
         tell(f"{path}: {published.about}")
     return path, published.card
 
@@ -236,12 +230,6 @@ def users_file(name: str) -> Path | None:
     """The user's file of a network."""
     paths = [MODELS_FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
     return next((path for path in paths if path.is_file()), None)
-
-
-def read_card(file: Path) -> NetworkCard:
-    from featurestack.base.json_content import read_json
-
-    return read_json(file, NetworkCard, CARD)
 
 
 def front_end_of(network: Path, card: NetworkCard) -> Path | None:
@@ -336,20 +324,18 @@ def fetch_absent(sample_rate: int) -> None:
         )
 
 
-def network_of(channel: FeatureName) -> str:
-    """The pretrained network that a feature needs, by name; '' if it needs none."""
-    if channel.name == "imagenet":
-        return RESNET
-    model = dict(channel.parameters).get("model", "")
-    return str(model) if channel.name == "embedding" else ""
-
-
 def networks_in(features: str) -> dict[str, str]:
     """The pretrained networks that a set needs, by name, each with its licence."""
     about = {name: published.about for name, published in KNOWN.items()}
     about[RESNET] = RESNET_ABOUT
-    needed = map(network_of, map(parse_feature_name, features.split("+")))
-    return {name: about.get(name, "your own") for name in needed if name}
+    needed = []
+    for channel in map(parse_feature_name, features.split("+")):
+        if channel.name == "imagenet":
+            needed.append(RESNET)
+        model = dict(channel.parameters).get("model")
+        if channel.name == "embedding" and model:
+            needed.append(str(model))
+    return {name: about.get(name, "your own") for name in needed}
 
 
 def absent_networks(sample_rate: int) -> list[str]:

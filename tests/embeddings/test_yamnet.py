@@ -155,7 +155,8 @@ def test_the_feature_fetches_its_file_and_uses_no_other(here, monkeypatch, capsy
         monkeypatch.setitem(KNOWN, "yamnet", other)
         with refused(r"yamnet-.*: its SHA-256 begins \w+ and not 10c95ea3"):
             find_network("yamnet", fetch=True)
-        assert not list(networks.MODELS_FOLDER.glob("*yamnet*"))
+        assert not list(networks.MODELS_FOLDER.glob("[!.]*yamnet*"))
+        assert not list(networks.MODELS_FOLDER.glob("*.part"))
         given = {"url": f"{address}/yamnet.tflite", "file": f"yamnet-{digest}.tflite"}
         monkeypatch.setitem(KNOWN, "yamnet", replace(other, **given))
         assert len(feature_of(NAME).recorded_facts["file"]) == 32
