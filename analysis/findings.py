@@ -137,11 +137,6 @@ class Findings:
         return [own.run for own in self.every]
 
     @property
-    def recordings(self) -> int:
-        """The number of source recordings, or other groups."""
-        return len(self.main.shares) if self.main else 0
-
-    @property
     def grouped(self) -> bool:
         """Whether somebody stated which clips come from one recording."""
         return not self.ranked or not np.array_equal(
@@ -236,7 +231,9 @@ def findings(
     tables: dict[str, pd.DataFrame] = {}
     if main:
         ranked = ranked_in(main)
-        trained = trained_in(main, runs)
+        members = {name for run in main.runs for name in run.members}
+        behind = [run for run in runs if run.name in members and run not in main.runs]
+        trained = [run for run in (*main.runs, *behind) if run.trained]
         gains = ablation_gains(main)
         tables = tables_of(main, [*ranked, *others, *of_answer], gains)
     evidence = Evidence(main, cache, checked, old_runs)
@@ -252,15 +249,6 @@ def findings(
         groups=cache.groups if cache else "",
         gains=gains,
     )
-
-
-def trained_in(
-    main: ConfigurationRanking, runs: Sequence[Configuration]
-) -> list[Configuration]:
-    """The trained runs of a ranking, and then those of the answers in it."""
-    members = {name for run in main.runs for name in run.members}
-    behind = [run for run in runs if run.name in members and run not in main.runs]
-    return [run for run in (*main.runs, *behind) if run.trained]
 
 
 def why_apart(own: Ranked, best: Ranked) -> Problem:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -18,7 +17,7 @@ from markupsafe import Markup, escape
 
 from featurestack import __path__
 from featurestack.analysis import sentences
-from featurestack.analysis.figures import FIGURES, SavedFigure, write_figure
+from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.report.runs import Problem
 from featurestack.analysis.report.tables import Column, columns_of, format_p
@@ -26,6 +25,7 @@ from featurestack.analysis.report.warnings import WARNINGS
 from featurestack.base import quantities
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import listed
+from featurestack.base.shell import make_command
 from featurestack.comparison.scores import ACCURACY, Estimate
 from featurestack.comparison.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
@@ -37,7 +37,7 @@ UNKNOWN = "–"
 # signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
 # the sentences that templates place
-PLACED = "headline facts verdict media numbers method tested"
+PLACED = "headline verdict media method tested"
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
@@ -106,7 +106,6 @@ class Report:
     features: Sequence[str]  # cached and readable
     sections: list[Section] = field(default_factory=list)
     drawn: dict[str, SavedFigure] = field(default_factory=dict)  # stem -> figure
-    next_command: str = ""  # '' if nothing is left to do
 
     @property
     def page(self) -> Path:
@@ -133,6 +132,25 @@ class Report:
         facts = [f"  {label}: {text}" for label, text in self.facts.items()]
         return facts + [f"{word}{text}" for word, text in lines.items() if text]
 
+    @property
+    def next_command(self) -> str:
+        """The command that predicts new audio by the recommended or the best run;
+        without runs the one that trains; '' if there is nothing to predict or to train
+        with, or if the features are not of audio.
+        """
+        found = self.found
+        names = [section.recommended for section in self.sections]
+        names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
+        best = next(filter(None, names), "")
+        if best and found.main and found.main.best.config.sample_rate:
+            place = found.main.best.folders[0].path.with_name(best)
+            return make_command("predict", "AUDIO=FILE", f"RUN={place}")
+        if found.runs or not self.features:
+            return ""
+        return make_command(
+            "train", *self.job.given, f"FEATURES={self.features[0]}", "MODEL=ridge"
+        )
+
     def __repr__(self) -> str:
         return "\n".join([self.headline, *self.remarks, *self.lines])
 
@@ -150,10 +168,7 @@ class Report:
     def facts(self) -> Mapping[str, str]:
         """Label -> value, on the first screen and in the terminal."""
         # those of the headline's score come first
-        parts = (
-            sentences.facts(self.found),
-            *(own.facts for own in self.sections),
-        )
+        parts = (sentences.facts(self.found), *(own.facts for own in self.sections))
         return {label: text for part in parts for label, text in part.items()}
 
     @property
@@ -189,25 +204,10 @@ class Report:
             if own.kind in CELLS
         ]
 
-    def draw(self, name: str, stem: str, data: Mapping[str, Any]) -> None:
-        """Draw a figure and write its files, which are called `stem`."""
-        words = {"unit": self.found.unit, "score": self.score}
-        print_too = self.job.for_print
-        self.drawn[stem] = write_figure(
-            self.own, name, stem, data, for_print=print_too, **words
-        )
-
     def figures(self, section: str) -> list[SavedFigure]:
         """The figures that a section of the page shows."""
-        shown = [
-            name
-            for name, figure in FIGURES.items()
-            if figure.section == section and not figure.print_only
-        ]
-        return [figure for figure in self.drawn.values() if figure.name in shown]
-
-    def has(self, template: str) -> bool:
-        return any(own.template == template for own in self.sections)
+        of_page = [saved for saved in self.drawn.values() if not saved.of.print_only]
+        return [saved for saved in of_page if saved.of.section == section]
 
     def part(self, section: Section) -> Markup:
         """A section as HTML."""
@@ -244,7 +244,6 @@ def environment() -> jinja2.Environment:
         "slug": slug,
         "breakable": breakable,
     }
-    made.tests["known"] = pd.notna
     made.globals |= {
         **{name: getattr(sentences, name) for name in PLACED.split()},
         "known": pd.notna,
@@ -273,19 +272,19 @@ def breakable(text: object) -> Markup:
     return Markup(IN_A_NAME.sub(r"\g<0><wbr>", escaped))
 
 
+def with_minus(value: float, digits: int = 3) -> str:
+    """`quantities.rounded`, a negative number with its sign."""
+    return quantities.rounded(value, digits).replace("-", "−")
+
+
 CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
     "percent": partial(if_known, quantities.percent),
     "points": partial(if_known, quantities.points),
     "unsigned": partial(if_known, sentences.unsigned),
-    "decimals": partial(
-        if_known, lambda *given: quantities.rounded(*given).replace("-", "−")
-    ),
+    "decimals": partial(if_known, with_minus),
     "count": partial(if_known, quantities.count),
-    "number": partial(
-        if_known,
-        lambda value: quantities.rounded(value, 1).removesuffix(".0").replace("-", "−"),
-    ),
+    "number": partial(if_known, lambda value: with_minus(value, 1).removesuffix(".0")),
     "seconds": partial(if_known, quantities.duration),
     "p": partial(if_known, format_p),
 }

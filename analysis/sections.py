@@ -25,6 +25,7 @@ from featurestack.analysis.figures import (
     FIGURES,
     drawn,  # noqa: F401  enters the figures
     is_far,
+    write_figure,
 )
 from featurestack.analysis.figures.drawn import without_shared
 from featurestack.analysis.findings import Ranked
@@ -341,39 +342,30 @@ def add_sections(report: Report) -> None:
     folders |= {folder.path.parent for run in found.runs for folder in run.folders}
     first, *others = SECTIONS
     for name in (*others, first):
-        _, files, ranked = SECTIONS[name]
+        function, files, ranked = SECTIONS[name]
         there = not files or any(any(folder.glob(files)) for folder in folders)
-        if there and (found.main or not ranked) and (own := made(report, name)):
-            report.sections.insert(len(report.sections) if name != first else 0, own)
-    figures = [
-        each for own in report.sections for each in figures_of(report, own.template)
-    ]
+        if not there or (ranked and not found.main):
+            continue
+        try:
+            made = object_at(function)(report)
+        except RequestError as error:
+            if not files:
+                raise
+            # a file of the section is damaged
+            problem = Problem(name, str(error), "damaged")
+            report.sections.append(Section(problems=[problem]))
+            continue
+        if made:
+            place = 0 if name == first else len(report.sections)
+            report.sections.insert(place, replace(made, template=name))
+    figures = []
+    for made in report.sections:
+        for name, figure in FIGURES.items():  # an extra's is entered with its section
+            wanted = report.job.for_print or not figure.print_only
+            if wanted and made.template and figure.section == made.template:
+                figures += [(name, *each) for each in figure.data(report).items()]
+    words = {"unit": found.unit, "score": report.score}
     for name, stem, arrays in progress(figures, label="drawing", unit="figures"):
-        report.draw(name, stem, arrays)
-
-
-def made(report: Report, name: str) -> Section | None:
-    """A section by its name; if a file that it reads is damaged, only the problem."""
-    function, files, _ = SECTIONS[name]
-    try:
-        own = object_at(function)(report)
-    except RequestError as error:
-        if not files:
-            raise
-        return Section(problems=[Problem(name, str(error), "damaged")])
-    return own and replace(own, template=name)
-
-
-def figures_of(
-    report: Report, section: str
-) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """The figures of a section, each with the stem of its files and its data; those of
-    an extra are entered with it.
-    """
-    return [
-        (name, stem, arrays)
-        for name, figure in FIGURES.items()
-        if section and figure.section == section
-        if report.job.for_print or not figure.print_only
-        for stem, arrays in figure.data(report).items()
-    ]
+        report.drawn[stem] = write_figure(
+            report.own, name, stem, arrays, for_print=report.job.for_print, **words
+        )

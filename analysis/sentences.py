@@ -299,8 +299,8 @@ def numbers(f: Findings) -> str:
         texts.append(f"± is the standard deviation over {folds(f)}.")
     texts.append(
         "The 95 % interval is Wilson’s with the standard error of"
-        f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
-        " variation between trainings."
+        f" a bootstrap over {counted(len(main.shares), f.unit)}; it does not include"
+        " the variation between trainings."
     )
     if f.is_answer:
         texts.append(

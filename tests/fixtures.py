@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis import page
+from featurestack.analysis import sections
 from featurestack.analysis.figures import write_figure
 from featurestack.analysis.report import build, tables
 from featurestack.analysis.report.build import build_report
@@ -270,7 +270,7 @@ def with_its_row(own, name, stem, *rest, **given):
 
 
 # in every report that a test writes
-build.columns_of, page.write_figure = with_every_column, with_its_row
+build.columns_of, sections.write_figure = with_every_column, with_its_row
 
 
 @pytest.fixture(scope="session")

@@ -135,16 +135,12 @@ FIGURES: Registry[_Figure] = Registry(
 )
 
 
-def no_data(page: Any) -> Mapping[str, Mapping[str, Any]]:
-    return {}
-
-
 def figure(
     caption: str,
     height: Callable[..., float],
     *,
     section: str = "",
-    data: Data = no_data,
+    data: Data = lambda page: {},
     print_only: bool = False,
 ) -> Callable[[Draw], Draw]:
     """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>.
@@ -291,10 +287,9 @@ FIGURES_FOLDER = "figures"
 class SavedFigure:
     """A figure of a report; `stem` names its files."""
 
-    name: str
-    caption: str
+    of: _Figure
+    caption: str  # with the report's words
     stem: str
-    files: tuple[Path, ...]
     html: str  # two elements, of which the page shows one by its width
 
 
@@ -333,8 +328,7 @@ def write_figure(
     if for_print:
         names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
         names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
-    files = tuple(own.folder / FIGURES_FOLDER / file for file in names)
-    contents = [figure_content(name, file, arguments) for file in files]
+    contents = [figure_content(name, Path(file), arguments) for file in names]
     written = {f"{FIGURES_FOLDER}/{file}": text for file, text in zip(names, contents)}
     own.write(written, durable=False)
     caption = FIGURES[name].caption.replace("source recording", unit)
@@ -343,7 +337,7 @@ def write_figure(
         element(svg.decode(), shown, caption)
         for svg, shown in zip(contents, ("page", PHONE))
     )
-    return SavedFigure(name, caption, stem, files, html)
+    return SavedFigure(FIGURES[name], caption, stem, html)
 
 
 def figure_content(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
@@ -352,7 +346,7 @@ def figure_content(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     width, height = TEXT_WIDTH, figure.height(**data)
     size = file.stem.rpartition("-")[2]
     if file.suffix == ".svg" and size != PHONE:
-        width = min(width, PAGE_WIDTH)
+        width = PAGE_WIDTH
     elif size in WIDTHS:
         wanted = WIDTHS[size]
         # room for panels, which a narrow figure stacks

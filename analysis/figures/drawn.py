@@ -41,7 +41,6 @@ from featurestack.features_cache.feature_names import FeatureName, parse_feature
 
 if TYPE_CHECKING:
     from featurestack.analysis.page import Report
-    from featurestack.analysis.report.runs import Configuration
     from featurestack.comparison.scores import Estimate
 
 # most sets in a figure that has a row for each set; the page's table has all runs
@@ -115,15 +114,10 @@ def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
     return intervals_of(bars, "accuracy_by_set", **given)
 
 
-def drawn_runs(report: Report) -> Sequence[Configuration]:
-    """The runs that have figures: the best."""
-    return report.found.runs[:SHOWN_RUNS]
-
-
 def learning_curves(report: Report) -> dict[str, dict[str, Any]]:
-    """Scores by epoch of each run that has several, means over its seeds."""
+    """Scores by epoch of the best runs that have several, means over their seeds."""
     curves = {}
-    for run in drawn_runs(report):
+    for run in report.found.runs[:SHOWN_RUNS]:
         by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
         mean = by_epoch.mean().reset_index()
         if mean["epoch"].nunique() > 1:
@@ -137,7 +131,7 @@ def learning_curves(report: Report) -> dict[str, dict[str, Any]]:
 def confusion_matrices(report: Report) -> dict[str, dict[str, Any]]:
     return {
         f"{run.name}.confusion": confusion_by_category(run)
-        for run in drawn_runs(report)
+        for run in report.found.runs[:SHOWN_RUNS]
         if not run.metric.multilabel
     }
 
@@ -371,13 +365,7 @@ def draw_confusion_matrix(
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours)
     crowded = is_narrow(ax) and len(classes) > SQUARE  # rows need their height
     ax.set_aspect("auto" if crowded else "equal")
-    _box_categories(ax, categories)
     ax.set(xlabel="Predicted", ylabel="Actual")
-    return ax
-
-
-def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
-    """Draw a box on the diagonal around neighbouring classes of one category."""
     start = 0
     for category, neighbours in groupby(categories):
         side = len(list(neighbours))
@@ -386,6 +374,7 @@ def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
             box = Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1)
             ax.add_patch(box)
         start += side
+    return ax
 
 
 GALLERY_COLUMNS = (3, 4, 5)  # the first that leaves no panel alone in the last row
@@ -403,11 +392,12 @@ def gallery_columns(panels: int) -> int:
     return next(even, GALLERY_COLUMNS[0])
 
 
-def gallery_height(features: Sequence[Any], **_: object) -> float:
-    return 0.5 + 1.35 * -(-len(features) // gallery_columns(len(features)))
-
-
-@figure("All cached features of one clip", gallery_height)
+@figure(
+    "All cached features of one clip",
+    lambda features, **_: (
+        0.5 + 1.35 * -(-len(features) // gallery_columns(len(features)))
+    ),
+)
 def draw_gallery(ax: Axes, *, features: Sequence[Any], title: str = "") -> Axes:
     """Draw a panel for each feature, as `fs.compute` returns it: an image with its
     colour scale, or a line of one row.

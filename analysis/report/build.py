@@ -6,8 +6,6 @@ Nothing is trained, and nothing is written outside the report's folder.
 import json
 import os
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.findings import findings
@@ -17,7 +15,6 @@ from featurestack.analysis.report.tables import columns_of
 from featurestack.analysis.sections import add_sections
 from featurestack.base.errors import RequestError
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.base.shell import make_command
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.index_file import read_check
@@ -28,16 +25,11 @@ SUMMARY = ".report.json"
 OF_PRINT = (".pdf", ".png")  # endings of figures for papers
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of SUMMARY; empty if it is damaged or not there."""
-    with suppress(OSError, ValueError, TypeError):
-        return dict(json.loads((folder / SUMMARY).read_bytes()))
-    return {}
-
-
 def build_report(job: ReportJob) -> Report:
     """Make the report of one dataset."""
-    kept = read_summary(job.folder)
+    kept = {}
+    with suppress(OSError, ValueError, TypeError):  # damaged or not there
+        kept = dict(json.loads((job.folder / SUMMARY).read_bytes()))
     place = os.path.relpath(job.runs_folder, job.folder)  # holds if both are moved
     if not job.runs and kept.get("runs", place) != place:
         raise RequestError(
@@ -63,8 +55,12 @@ def build_report(job: ReportJob) -> Report:
     )
     report = Report(job, own, found, cache, features)
     add_sections(report)
-    report.next_command = next_command(report)
-    write_report(report)
+    files = {}
+    for name, table in report.tables.items():
+        columns_of(name, table)  # ValueError if one is not declared
+        files[f"tables/{name}.csv"] = as_csv(table)
+    own.write(files, durable=False)
+    own.write({PAGE: render(page=report, f=found)})
     kept = {"runs": place} if job.runs else {}
     own.write({SUMMARY: json.dumps(kept)})
     if not job.for_print:  # a plain report leaves those files as they are
@@ -75,33 +71,3 @@ def build_report(job: ReportJob) -> Report:
             " the new one"
         )
     return report
-
-
-def next_command(report: Report) -> str:
-    """The command that predicts new audio by the recommended or the best run; without
-    runs the one that trains; '' if there is nothing to predict or to train with, or if
-    the features are not of audio.
-    """
-    job, found = report.job, report.found
-    names = [section.recommended for section in report.sections]
-    names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
-    best = next(filter(None, names), "")
-    if best and found.main and found.main.best.config.sample_rate:
-        place = found.main.best.folders[0].path.with_name(best)
-        return make_command("predict", "AUDIO=FILE", f"RUN={place}")
-    if found.runs or not report.features:
-        return ""
-    return make_command(
-        "train", *job.given, f"FEATURES={report.features[0]}", "MODEL=ridge"
-    )
-
-
-def write_report(report: Report) -> None:
-    """Write the tables and the page."""
-    own, found = report.own, report.found
-    files = {}
-    for name, table in report.tables.items():
-        columns_of(name, table)  # ValueError if one is not declared
-        files[f"tables/{name}.csv"] = as_csv(table)
-    own.write(files, durable=False)
-    own.write({PAGE: render(page=report, f=found)})

@@ -179,15 +179,6 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Configuration | None
             f" {is_or_are(len(twice))} tested twice, so no score can be trusted: train"
             " this run again under another TAG="
         )
-    history = pd.concat(curves, ignore_index=True).assign(seed=config.seed)
-    return run_of(folder, clips, history)
-
-
-def run_of(
-    folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame
-) -> Configuration:
-    """The run of these rows of predictions.csv, by id; the fold is in the index."""
-    config = folder.config
     checkpoint = "best" if (clips["selection"] == "best").any() else "last"
     rows = clips[clips["selection"] == checkpoint].reset_index("fold")
     probabilities = rows[list(folder.classes)].to_numpy(float)
@@ -207,7 +198,7 @@ def run_of(
         categories=tuple(entry.category for entry in config.classes),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         probabilities=probabilities[None],
-        history=history,
+        history=pd.concat(curves, ignore_index=True).assign(seed=config.seed),
     )
 
 

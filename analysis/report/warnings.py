@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from featurestack.analysis.report.runs import Configuration, ConfigurationRanking
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted, is_or_are, listed, percent
+from featurestack.base.registry import Registry
 from featurestack.base.shell import quoted
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import originals
@@ -73,19 +74,16 @@ class _Warning:
         return inspect.getdoc(self.find) or ""
 
 
-WARNINGS: dict[str, _Warning] = {}  # by code, in the order of a report
+WARNINGS: Registry[_Warning] = Registry("warning")  # by code, in a report's order
 
 
 def warning(
     code: str, title: str, *, of_check: bool = False, touches_score: bool = True
 ) -> Callable[[Find], Find]:
     """Decorator: find a warning in every report."""
-
-    def enter(find: Find) -> Find:
-        WARNINGS[code] = _Warning(title, find, of_check, touches_score)
-        return find
-
-    return enter
+    return WARNINGS.register(
+        code, lambda find: _Warning(title, find, of_check, touches_score)
+    )
 
 
 @warning("W1", "The same audio in different folds", of_check=True)
