@@ -10,7 +10,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
@@ -23,7 +22,7 @@ from featurestack.base.extras import OPTIONS
 from featurestack.base.files import Lock, require_writable
 from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
-from featurestack.base.terminal import tell, tell_once
+from featurestack.base.terminal import Bar, tell, tell_once
 from featurestack.features_cache.identity import pieces
 from featurestack.features_cache.index_file import FAILURES, has_failed
 from featurestack.results import run_folder
@@ -47,15 +46,12 @@ from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.plan import Plan
 from featurestack.train.trainer import ExactTrainer, Trainer
 
-if TYPE_CHECKING:
-    from featurestack.train.trainer import Bar
-
 NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED_RECORDING = "recording is also in the test or validation clips"
 
 
-def train_run(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
+def train_run(plan: Plan, folds: Sequence[int], bar: Bar) -> None:
     """Train one fold after the other, each from its last finished epoch, on the device
     of the options, an exact model on the CPU.
     """
@@ -260,7 +256,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def train_fold(trainer: Trainer, bar: "Bar") -> None:
+def train_fold(trainer: Trainer, bar: Bar) -> None:
     """Begin or resume one fold. Write the predictions of the last epoch and, if
     validation chose one, of the best epoch; print the scores of both.
     """

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from featurestack.base.errors import Failed
 from featurestack.base.quantities import percent
-from featurestack.base.terminal import tell
+from featurestack.base.terminal import Bar, tell
 from featurestack.comparison.scores import epoch_scores
 from featurestack.features_cache.clip_table import originals
 from featurestack.results import run_folder
@@ -53,11 +53,6 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.plan import Positions
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    Bar: TypeAlias = tqdm[Any]
 
 
 class Tracker(Protocol):
@@ -146,7 +141,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.epoch == self.epochs or self.early_stopping.stop
 
-    def fit(self, folder: Path, bar: "Bar", tracker: Tracker | None = None) -> None:
+    def fit(self, folder: Path, bar: Bar, tracker: Tracker | None = None) -> None:
         """Train the rest of the fold, from its last finished epoch.
 
         An epoch is stored by writing best.pt if a better epoch has come, last.pt, and
@@ -194,7 +189,7 @@ class Trainer:
                     tracker.epoch(self.epoch, row)
         writing.result()
 
-    def train_epoch(self, bar: "Bar") -> dict[str, float]:
+    def train_epoch(self, bar: Bar) -> dict[str, float]:
         """Train one epoch and return the first columns of its row."""
         batches = draw_batches(self.data, self.epoch + 1)
         generator = self.data.generator(self.epoch + 1)
@@ -322,7 +317,7 @@ class Trainer:
 class ExactTrainer(Trainer):
     """Trainer of an exact model, whose only epoch computes the solution."""
 
-    def train_epoch(self, bar: "Bar") -> dict[str, float]:
+    def train_epoch(self, bar: Bar) -> dict[str, float]:
         from featurestack.train.models.vectors import ExactNet, TrainingClips
 
         data = self.data

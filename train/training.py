@@ -12,14 +12,13 @@ from contextlib import suppress
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.files import Lock
 from featurestack.base.options import report_line
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
-from featurestack.base.terminal import progress, tell, text_table, warn
+from featurestack.base.terminal import Bar, progress, tell, text_table, warn
 from featurestack.comparison.scores import every_score
 from featurestack.comparison.significance import few_groups
 from featurestack.features_cache.cache import cache_of
@@ -33,9 +32,6 @@ from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
 from featurestack.train.options import RunOptions, TrainOptions
 from featurestack.train.plan import Plan, make_plan, training_command, validate
-
-if TYPE_CHECKING:
-    from featurestack.train.trainer import Bar
 
 NAME_DIGITS = 4  # of a run's hash, added to its name if another run has the name
 
@@ -78,8 +74,7 @@ def fit(options: TrainOptions) -> run_folder.RunFolder | list[run_folder.RunFold
 
 def execute(options: RunOptions) -> run_folder.RunFolder:
     """Train the run of these options and return it."""
-    (run,) = finished_runs([options])
-    return run
+    return finished_runs([options])[0]
 
 
 def finished_runs(jobs: Sequence[RunOptions]) -> list[run_folder.RunFolder]:
@@ -256,7 +251,7 @@ def unfinished_folds(plan: Plan) -> list[int]:
     return [fold for fold in folds if fold not in finished]
 
 
-def train_plan(plan: Plan, bar: "Bar") -> run_folder.RunFolder:
+def train_plan(plan: Plan, bar: Bar) -> run_folder.RunFolder:
     """Train the unfinished folds; `bar` counts the clips of all epochs."""
     if folds := unfinished_folds(plan):
         from featurestack.train.folds import train_run

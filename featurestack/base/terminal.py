@@ -11,13 +11,14 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from featurestack.base import NAME
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+Bar: TypeAlias = "tqdm[Any]"
 QUIET_SECONDS = 2  # shorter work shows no bar
 quiet = 0  # calls in which `silenced` is in force
 output: Any = None  # standard output, while it is silenced
@@ -123,7 +124,7 @@ def progress(
     total: int | None = None,
     label: str,
     unit: str,
-) -> "tqdm[Any]":
+) -> Bar:
     """A tqdm bar after two seconds; one line per minute if stderr is not a terminal."""
     from tqdm import tqdm
 

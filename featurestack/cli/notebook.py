@@ -124,7 +124,7 @@ def run(
     >>> fs.run("last").name
     'rms+zcr-ridge'
     """
-    from featurestack.results.run_names import select_one
+    from featurestack.results.run_list import select_one
 
     return select_one(folder, str(name), predicting=False)
 

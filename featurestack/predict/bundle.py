@@ -35,7 +35,7 @@ from featurestack.results.calibration import scaled
 from featurestack.results.config import Compute, RunConfig, content_of
 from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_names import select_one
+from featurestack.results.run_list import select_one
 from featurestack.results.tasks import TASKS
 from featurestack.ridge import share_of_sure
 from featurestack.train.checkpoint import (

@@ -42,7 +42,7 @@ from featurestack.predict.options import (
 from featurestack.results.config import InputChannel
 from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_names import select_one
+from featurestack.results.run_list import select_one
 from featurestack.results.tasks import names_of
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 

@@ -39,7 +39,7 @@ from featurestack.predict.options import PredictOptions, class_thresholds
 from featurestack.results import dataset_folders
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.run_names import select_one
+from featurestack.results.run_list import select_one
 from featurestack.ridge import SURE
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results import run_folder, run_names
+from featurestack.results import run_folder, run_list
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import CLASSES
 from tests.cases import cases
@@ -83,43 +83,43 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
 
 @cases("wanted", "names")
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
-    assert [run.name for run in run_names.select(runs, wanted)] == names
+    assert [run.name for run in run_list.select(runs, wanted)] == names
 
 
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
     os.utime(last.path / "run.json", (2e9, 2e9))
     other = RunFolder(runs / "two" / "mel-cnn8")
-    assert run_names.select(runs, f"last {other.path}") == [last, other]
+    assert run_list.select(runs, f"last {other.path}") == [last, other]
     for name in ("last.pt", "predictions.csv"):  # the last one with weights is another
         other.fold(1).mkdir(exist_ok=True)
         (other.fold(1) / name).touch()
-    assert run_names.select_one(runs, "last") == other
+    assert run_list.select_one(runs, "last") == other
     with refused("unknown run 'mfcc-resnet'. Known: mel-cnn8"):
-        run_names.select_one(runs, "mfcc-resnet", predicting=True)
-    assert run_names.select(runs, "last") == [last]
-    assert run_names.select(runs / "elsewhere", str(other.path)) == [other]
+        run_list.select_one(runs, "mfcc-resnet", predicting=True)
+    assert run_list.select(runs, "last") == [last]
+    assert run_list.select(runs / "elsewhere", str(other.path)) == [other]
     quoted = f"'{last}' {other}"  # as `run=[last, other]` is written in Python
-    assert run_names.select(runs, quoted) == [last, other]
+    assert run_list.select(runs, quoted) == [last, other]
     assert run_folder.find(runs, "two") == [other]
 
 
 @cases("wanted", "message")
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
-        run_names.select(runs, wanted)
+        run_list.select(runs, wanted)
 
 
 def test_a_listed_name_with_blanks_is_quoted_also_if_it_has_an_equals_sign(runs):
     name = "my sounds/mel+embedding@model=speech-ridge"
     run_folder.write_config(runs / name, run_config())
     with refused(re.escape(f"one of '{name}', 'my sounds/mel-cnn8'")):
-        run_names.select(runs, "mel")
+        run_list.select(runs, "mel")
 
 
 def test_one_run_is_a_whole_name_also_with_blanks(runs):
     with refused("unknown run 'mel cnn8'; did you mean 'mel-cnn8'"):
-        run_names.select_one(runs, "mel cnn8")
+        run_list.select_one(runs, "mel cnn8")
 
 
 @pytest.mark.parametrize(
@@ -155,17 +155,17 @@ def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
     shutil.copytree(run.path, folder)
     config = run_config(classes=named(*NAMES), synthetic=False)
     run_folder.write_config(folder, config)
-    run_names.select_one(tmp_path / "runs", "last")
+    run_list.select_one(tmp_path / "runs", "last")
     assert capsys.readouterr().err == ""
     config = run_config(classes=named(*NAMES), synthetic=True)
     run_folder.write_config(folder, config)
     shutil.rmtree(folder / "fold1")
-    run_names.select_one(tmp_path / "runs", "last")
+    run_list.select_one(tmp_path / "runs", "last")
     assert capsys.readouterr().err == (
         "RUN=last is ds/r, trained on synthetic clips, 1 of 2 folds so far;"
         " RUN= names another\n"
     )
-    run_names.select_one(tmp_path / "runs", "r")
+    run_list.select_one(tmp_path / "runs", "r")
     assert capsys.readouterr().err == ""
 
 
@@ -181,6 +181,6 @@ def test_a_run_of_a_newer_version_is_not_registered(run):
 
 def test_the_path_of_a_run_and_the_name_of_another_dataset_contradict(run):
     own = run.config.dataset
-    assert run_names.select_one("runs", str(run.path), own) == run
+    assert run_list.select_one("runs", str(run.path), own) == run
     with refused("is a run of another dataset, elsewhere: leave out DATASET=wolves"):
-        run_names.select_one("runs", str(run.path), "wolves")
+        run_list.select_one("runs", str(run.path), "wolves")

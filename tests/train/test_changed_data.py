@@ -26,8 +26,7 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.results.options import ListOptions, RemoveOptions
 from featurestack.results.run_folder import find
-from featurestack.results.run_list import list_runs, remove_runs
-from featurestack.results.run_names import select
+from featurestack.results.run_list import list_runs, remove_runs, select
 from featurestack.results.same_run import is_of_today, of_today
 from featurestack.train import training
 from featurestack.train.models import MODELS, model

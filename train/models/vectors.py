@@ -401,10 +401,8 @@ def range_edges(bins: int) -> list[int]:
     >>> range_edges(108)
     [0, 2, 3, 6, 10, 19, 34, 60, 108]
     """
-    edges = {0}
-    for step in range(1, RANGES + 1):
-        edges.add(round(bins ** (step / RANGES)))
-    return sorted(edges)
+    edges = {round(bins ** (step / RANGES)) for step in range(1, RANGES + 1)}
+    return sorted({0, *edges})
 
 
 class TextureNet(nn.Module):

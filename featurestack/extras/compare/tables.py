@@ -19,7 +19,7 @@ from featurestack.comparison.compare import compare, same_parts, table_of_run
 from featurestack.comparison.metrics import are_probabilities
 from featurestack.extras.compare import CompareOptions
 from featurestack.features_cache.clip_table import SEPARATOR, label_indicator
-from featurestack.results.run_names import select
+from featurestack.results.run_list import select
 
 OF_CLIPS = ("label", "fold", "group")
 

@@ -41,7 +41,7 @@ from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict import bundle
 from featurestack.results.config import RunConfig, content_of
 from featurestack.results.dataset_folders import named_dataset
-from featurestack.results.run_names import select_one
+from featurestack.results.run_list import select_one
 from featurestack.train.network_input import Statistics, filled_frames
 
 CONFIG = "config"  # key of the metadata: run.json, as a bundle has it

@@ -41,7 +41,7 @@ from featurestack.pipeline import audio
 from featurestack.results.calibration import scaled
 from featurestack.results.dataset_folders import named_dataset
 from featurestack.results.run_folder import RunFolder, tested_run
-from featurestack.results.run_names import select_one
+from featurestack.results.run_list import select_one
 from featurestack.results.same_run import require_trained_on
 
 if TYPE_CHECKING:
