@@ -50,7 +50,7 @@ def draw_folds(
     texts = [f"{drawing} {PurePath(str(name)).name}" for name in names]
     digests = [hash_of(text.encode()) for text in texts]
     if repeat:  # else groups that all differ in size would always be drawn alike
-        uniform = [int(own[:8], 16) / 2**32 for own in digests]
+        uniform = [int(hex_digits[:8], 16) / 2**32 for hex_digits in digests]
         sizes = sizes * 2 ** np.array(uniform)
     by_digest = np.argsort(np.array(digests), kind="stable")
     largest_first = by_digest[np.argsort(-sizes[by_digest], kind="stable")]

@@ -66,9 +66,9 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     """The fields that can be given, by name, those of `shared` first."""
     declared = declared_fields(options).items()
     return {
-        name: own
-        for name, own in declared
-        if name in OPTIONS or not own.metadata.get("extra")
+        name: declared_field
+        for name, declared_field in declared
+        if name in OPTIONS or not declared_field.metadata.get("extra")
     }
 
 
@@ -76,9 +76,11 @@ def declared_fields(
     options: "type[Options]",
 ) -> dict[str, "dataclasses.Field[Any]"]:
     """`fields`, and those of extras that are not here."""
-    own = {field.name: field for field in dataclasses.fields(options)}
+    by_name = {field.name: field for field in dataclasses.fields(options)}
     shared = declared_fields(options.shared) if options.shared else {}
-    return shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
+    return shared | {
+        name: by_name[name] for name in by_name if "meaning" in by_name[name].metadata
+    }
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:

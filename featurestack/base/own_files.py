@@ -52,9 +52,9 @@ class Taken(RequestError):
 class OwnFiles:
     """The files of one command in a folder, known by the record of this name.
 
-        own = OwnFiles(folder, ".predict.json")
-        own.write({"counts.csv": "recording,day\\n"})
-        kept = own.remove_others()
+        own_files = OwnFiles(folder, ".predict.json")
+        own_files.write({"counts.csv": "recording,day\\n"})
+        kept = own_files.remove_others()
 
     The record has the old hashes and the new ones until a file is written, so that the
     next call knows the files of a call that a kill or a full disk has ended.
@@ -248,6 +248,6 @@ class OwnFiles:
 def own_file(file: Path, record: str, option: str) -> OwnFiles:
     """The record of a command that writes one file, which must not be the user's."""
     refuse_special(file)
-    own = OwnFiles(file.parent, record)
-    own.require(file.name, option)
-    return own
+    own_files = OwnFiles(file.parent, record)
+    own_files.require(file.name, option)
+    return own_files

@@ -113,11 +113,11 @@ class Registry(dict[str, Entry]):
                     )
                 self.owners[key] = home
             self[key] = made
-            own = [file for file, module in LOADED.items() if module == home]
-            if not own and not home.startswith("featurestack."):
+            files = [file for file, module in LOADED.items() if module == home]
+            if not files and not home.startswith("featurestack."):
                 file = getattr(sys.modules.get(home), "__file__", None)
-                own = [Path(file).name] if file else []  # a notebook has none
-            DEFINING.update(dict.fromkeys(own))
+                files = [Path(file).name] if file else []  # a notebook has none
+            DEFINING.update(dict.fromkeys(files))
             return function
 
         return decorate
@@ -146,8 +146,8 @@ def code_digest(defined: Callable[..., object]) -> str:
         files |= imported_from(Path(inspect.getsourcefile(defined) or ""))
         text = "".join(inspect.findsource(defined)[0])
     except (OSError, TypeError):
-        own = vars(defined).values() if isinstance(defined, type) else [defined]
-        codes = [each.__code__ for each in own if inspect.isfunction(each)]
+        members = vars(defined).values() if isinstance(defined, type) else [defined]
+        codes = [each.__code__ for each in members if inspect.isfunction(each)]
         text = "\n".join(map(_byte_code, codes))
     content = [path.read_bytes() for path in sorted(files)] or [text.encode()]
     return hashlib.sha256(b"\0".join(content)).hexdigest()[:CODE_DIGITS]
@@ -205,10 +205,15 @@ def _byte_code(code: CodeType) -> str:
 
 def refuse_positional(function: Callable[..., object]) -> None:
     """RequestError for an option, which has a default, that does not follow `*`."""
-    for own in inspect.signature(function).parameters.values():
-        if own.kind is own.POSITIONAL_OR_KEYWORD and own.default is not own.empty:
+    for parameter in inspect.signature(function).parameters.values():
+        if (
+            parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            and parameter.default is not parameter.empty
+        ):
             name = function.__name__
-            raise RequestError(f"{name}: an option follows *: def {name}(…, *, {own})")
+            raise RequestError(
+                f"{name}: an option follows *: def {name}(…, *, {parameter})"
+            )
 
 
 def first_sentence(described: object) -> str:

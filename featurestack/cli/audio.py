@@ -246,11 +246,11 @@ def show_command(options: ShowOptions) -> int:
     from featurestack.base.own_files import OwnFiles
 
     path = options.reports / "show" / f"{options.audio.stem}.png"
-    own = OwnFiles(path.parent, ".show.json")
-    own.require(path.name, "REPORTS=")
+    own_files = OwnFiles(path.parent, ".show.json")
+    own_files.require(path.name, "REPORTS=")
     clip = read(options.audio, options.sample_rate)
     content = io.BytesIO()
     show(clip, options.features or DRAWN).savefig(content, format="png", dpi=150)
-    own.write({path.name: content.getvalue()})
+    own_files.write({path.name: content.getvalue()})
     print(path)
     return 0

@@ -215,7 +215,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     """
     signature = inspect.signature(function)
     known = signature.parameters
-    any_keyword = any(own.kind is own.VAR_KEYWORD for own in known.values())
+    any_keyword = inspect.Parameter.VAR_KEYWORD in [p.kind for p in known.values()]
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
@@ -230,7 +230,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 
         def spoken() -> tuple[Any, list[Any]]:
             every = every_options().values()
-            options = {name: own for each in every for name, own in each.items()}
+            options = {name: value for each in every for name, value in each.items()}
             taken = signature.bind(*positional, **named).arguments
             return options, [taken[n] for n in taken.keys() & options]
 

@@ -80,8 +80,8 @@ class ExportedModel(bundle.FoldModels):
                 filled_frames(channel, filled[one])[0]
                 for channel in self.config.channels
             ]
-            own = [stored[one, :, :end] for stored, end in zip(values, frames)]
-            probabilities.append(run_session(self.session, own))
+            cut = [stored[one, :, :end] for stored, end in zip(values, frames)]
+            probabilities.append(run_session(self.session, cut))
         return list(np.moveaxis(np.concatenate(probabilities), 1, 0))
 
 
@@ -148,7 +148,7 @@ def export_run(options: ExportOptions) -> Path:
     file = options.out or Path(f"{run.name}.onnx")
     if file.suffix != ".onnx":
         raise RequestError(f"OUT={file}: expected a name that ends in .onnx")
-    own = own_file(file, EXPORT_RECORD, "OUT=")
+    own_files = own_file(file, EXPORT_RECORD, "OUT=")
     model = bundle.RunModel(*bundle.bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
@@ -168,7 +168,7 @@ def export_run(options: ExportOptions) -> Path:
             f"{file} is not written: its probabilities differ from the networks' by"
             f" {largest:.1e}"
         )
-    own.write({file.name: content})
+    own_files.write({file.name: content})
     print(
         f"{file}: {len(model.networks)} of {len(run.folds)} folds,"
         f" {size(len(content))}; probabilities differ from the networks' by"
@@ -191,8 +191,8 @@ def example_clips(model: bundle.RunModel) -> Iterator[Example]:
                     standard.centre[:, None] + standard.scale[:, None] * drawn
                 )
             frames = [spec.own_frames(channel, filled)[0] for channel in spec.channels]
-            own = [stored[:, :, :end] for stored, end in zip(values, frames)]
-            yield number, own, model.probabilities(fold, values, filled)[0]
+            cut = [stored[:, :, :end] for stored, end in zip(values, frames)]
+            yield number, cut, model.probabilities(fold, values, filled)[0]
 
 
 @contextmanager

@@ -170,11 +170,12 @@ def read_events(
         ]
         if places:
             pairs = zip(files, rows["file"])
-            own = {pair: is_about(path, *pair, places) for pair in {*pairs}}
-            if not all(own.values()):
+            about = {pair: is_about(path, *pair, places) for pair in {*pairs}}
+            if not all(about.values()):
                 noted[OTHER_TABLES][name] = None
                 continue
-        noted[absent] |= {f: None for f, own in zip(rows["file"], files) if not own}
+        named = zip(rows["file"], files)
+        noted[absent] |= {name: None for name, file in named if not file}
         rows = rows.assign(file=files, where=where)
         parts.append(rows[rows["file"] != ""])
         annotated |= {recording, *files} - {""}

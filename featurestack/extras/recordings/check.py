@@ -126,9 +126,9 @@ def write_check_page(
     )
     table = every.iloc[drawn].assign(above=above, detections=numbers).round(4)
     table = table.rename(columns={"file": "recording"})
-    own = OwnFiles(out / "check", NO_DATA)
+    own_files = OwnFiles(out / "check", NO_DATA)
     for name in (TABLE, PAGE):
-        own.require(name, "OUT=")
+        own_files.require(name, "OUT=")
     content: dict[str, str | bytes] = {}
     cards = []
     for place, row in enumerate(table.itertuples(), 1):
@@ -142,7 +142,7 @@ def write_check_page(
     table["predicted"] = table["predicted"].map({True: "yes", False: "no"})
     about = facts_of(every, unit, files, seconds, model, options)
     check = digest([about, csv_text(table)])
-    facts = own.folder.resolve() / f"{check}.md"
+    facts = own_files.folder.resolve() / f"{check}.md"
     table = table.assign(facts=str(facts), correct="")
     text = csv_text(table)
     stem = re.sub(r"[^\w.]+", "-", out.resolve().name).strip("-.")
@@ -150,13 +150,13 @@ def write_check_page(
     command = make_command("predict", f"CHECKED=~/Downloads/{saved}")
     values = {"text": text, "saved": saved, "command": command, "unit": unit}
     content[PAGE] = render("check.html", cards=cards, **values)
-    own.write(content | {TABLE: text, facts.name: about})
-    own.keep(name for name in own.hashes if name.endswith(facts.suffix))
-    own.remove_others()
+    own_files.write(content | {TABLE: text, facts.name: about})
+    own_files.keep(name for name in own_files.hashes if name.endswith(facts.suffix))
+    own_files.remove_others()
     tell(
-        f"{own.folder / PAGE}: {counted(len(table), 'sound')} to listen to; the browser"
-        f" saves the answers in its downloads folder as {saved}; or write yes, no or"
-        f" unsure into the column correct of {own.folder / TABLE}"
+        f"{own_files.folder / PAGE}: {counted(len(table), 'sound')} to listen to;"
+        f" the browser saves the answers in its downloads folder as {saved}; or write"
+        f" yes, no or unsure into the column correct of {own_files.folder / TABLE}"
     )
     print(f"next: {command}")
 
@@ -351,9 +351,9 @@ def tell_checked(options: PredictOptions) -> int:
 ```
 """
     statement = file.with_name(STATEMENT)
-    own = own_file(statement, ".statement.json", "CHECKED=")
+    own_files = own_file(statement, ".statement.json", "CHECKED=")
     if statement.exists() and check not in statement.read_text("utf-8"):
         raise RequestError(f"{statement} is of another check and is kept: rename it")
-    own.write({STATEMENT: text})
+    own_files.write({STATEMENT: text})
     print(f"{statement}: the result to sign")
     return 0

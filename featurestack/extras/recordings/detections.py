@@ -64,12 +64,12 @@ def merge_windows(
             yield file, edges[first], edges[after], label, score
 
     rows: list[tuple[str, float, float, str, float]] = []
-    for file, own in windows.sort_values(["file", "start"]).groupby("file"):
-        middle = (own["start"] + own["end"]).to_numpy() / 2
+    for file, of_file in windows.sort_values(["file", "start"]).groupby("file"):
+        middle = (of_file["start"] + of_file["end"]).to_numpy() / 2
         between = (middle[1:] + middle[:-1]) / 2
-        edges = np.concatenate([own["start"][:1], between, own["end"][-1:]])
+        edges = np.concatenate([of_file["start"][:1], between, of_file["end"][-1:]])
         for label in thresholds:
-            rows += of_class(str(file), edges, label, own[label].to_numpy(float))
+            rows += of_class(str(file), edges, label, of_file[label].to_numpy(float))
     return pd.DataFrame(rows, columns=[*DETECTION_COLUMNS])
 
 
@@ -115,8 +115,13 @@ def tell_detections(detections: pd.DataFrame, recordings: int) -> None:
     lasts = detections["end"] - detections["start"]
     of_class = detections.assign(lasts=lasts).groupby("label")
     rows = [
-        (name, f"{len(own):,}", f"{own['lasts'].sum():,.1f}", own["file"].nunique())
-        for name, own in of_class
+        (
+            name,
+            f"{len(stretches):,}",
+            f"{stretches['lasts'].sum():,.1f}",
+            stretches["file"].nunique(),
+        )
+        for name, stretches in of_class
     ]
     print(text_table(rows, ["class", "stretches", "seconds", "recordings"]))
     number = counted(len(detections), "detection")
@@ -133,27 +138,27 @@ def write_tables(
     raven, audacity = dict[str, str](), dict[str, str]()
     of_stem = Counter(Path(name).with_suffix("") for name in files)
     for name, path in files.items():
-        own = rows[rows["file"] == name]
+        of_file = rows[rows["file"] == name]
         stem = Path(name).with_suffix("")
         alone = of_stem[stem] == 1 and str(stem) not in files
         title = stem if alone else name  # a.wav beside a.flac
         selections = pd.DataFrame(
             {
-                "Selection": range(1, len(own) + 1),
+                "Selection": range(1, len(of_file) + 1),
                 "View": "Spectrogram 1",
                 "Channel": 1,
-                "Begin Time (s)": own["start"],
-                "End Time (s)": own["end"],
+                "Begin Time (s)": of_file["start"],
+                "End Time (s)": of_file["end"],
                 "Begin File": Path(name).name,
                 "Begin Path": str(without_dots(path)),
-                "File Offset (s)": own["start"],
-                "Annotation": own["label"],
-                "Score": own["score"],
+                "File Offset (s)": of_file["start"],
+                "Annotation": of_file["label"],
+                "Score": of_file["score"],
             }
         )
         raven[f"{title}.Table.1.selections.txt"] = csv_text(selections, "\t")
-        if len(own):  # an empty track would say that there is nothing
-            track = own[["start", "end", "label"]].itertuples(index=False)
+        if len(of_file):  # an empty track would say that there is nothing
+            track = of_file[["start", "end", "label"]].itertuples(index=False)
             lines = ["\t".join(" ".join(str(x).split()) for x in row) for row in track]
             audacity[f"{name}.txt"] = "\n".join([*lines, ""])
     tell(f"{folder / 'detections.csv'}, raven, audacity")

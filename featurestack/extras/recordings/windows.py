@@ -147,17 +147,17 @@ def label_windows(
     labels = [set[str]() for _ in windows.index]
     touched = np.zeros(len(windows), bool)
     events_of = dict([*events.groupby("file")])
-    for file, own in windows.groupby("file"):
+    for file, of_file in windows.groupby("file"):
         if file not in events_of:
             continue
-        start, end = own["start"].to_numpy(), own["end"].to_numpy()
+        start, end = of_file["start"].to_numpy(), of_file["end"].to_numpy()
         for event in events_of[file].itertuples():
             first = np.searchsorted(end, event.start, side="right")
             after = np.searchsorted(start, event.end)
             shared = np.minimum(end[first:after], event.end)
             shared -= np.maximum(start[first:after], event.start)
             lasts = np.minimum(event.end - event.start, (end - start)[first:after])
-            places = own.index[first:after]
+            places = of_file.index[first:after]
             touched[places] = True
             for place in places[2 * shared >= lasts - SECOND_ROUNDING]:
                 labels[place].add(event.label)
@@ -175,13 +175,13 @@ def grouped(
     groups = windows["file"].map(id_of)
     if group:
         clips = windows.rename(columns={"file": "filename"})
-        own = {
+        columns = {
             "clip_id": groups,
             "path": windows["file"],
             "train_only": "",
             "group": "",
         }
-        clips = clips.assign(**own)
+        clips = clips.assign(**columns)
         table, notes = with_groups(clips, group)
         return table["group"], notes
     if len(seconds) > 1:
@@ -239,8 +239,13 @@ def make_windows(options: WindowsOptions) -> int:
     count = windows["label"].str.split(SEPARATOR).explode().value_counts()
     lasts = (events["end"] - events["start"]).groupby(events["label"])
     rows = [
-        (label, f"{len(own):,}", f"{own.median():.3f}", f"{count.get(label, 0):,}")
-        for label, own in lasts
+        (
+            label,
+            f"{len(lengths):,}",
+            f"{lengths.median():.3f}",
+            f"{count.get(label, 0):,}",
+        )
+        for label, lengths in lasts
     ]
     print(
         f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))},"
@@ -273,15 +278,15 @@ def write_windows(
     text = csv_text(table)
     if path.is_file() and path.read_bytes() == text.encode():
         return
-    own = OwnFiles(path.parent)
+    own_files = OwnFiles(path.parent)
     used = any((path.parent / name).exists() for name in ("features", "folds.csv"))
-    if path.exists() and (used or not own.is_own(path.name)):
+    if path.exists() and (used or not own_files.is_own(path.name)):
         raise RequestError(
             f"{path} already exists with other content: give NAME= for another"
             f" dataset, or move the old table away (mv {shlex.quote(str(path))}"
             " FOLDER), which keeps folds and features"
         )
-    own.write({path.name: text})
+    own_files.write({path.name: text})
 
 
 @command

@@ -84,7 +84,9 @@ class Stress:
     changes: Mapping[str, AlteredPredictions]
 
     def __post_init__(self) -> None:
-        each = [part for own in self.changes.values() for part in vars(own).values()]
+        each = [
+            part for change in self.changes.values() for part in vars(change).values()
+        ]
         if len({*map(len, each)}) > 1:
             raise ValueError("changes have different numbers of clips")
 
@@ -104,8 +106,8 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
             f"{run.name} predicts several labels per clip, and stress needs one"
         )
     changes = read_stress(run)
-    own = OwnFiles(run.path)
-    own.require(STRESS_FILE, "RUN=")
+    own_files = OwnFiles(run.path)
+    own_files.require(STRESS_FILE, "RUN=")
     absent = [name for name in CHANGES if name not in changes]
     if not writes_mp3() and MP3 in absent:
         tell(f"{MP3} is left out: the libsndfile here writes none")
@@ -138,7 +140,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         if name == UNCHANGED:
             changes[name] = as_tested(run, changes[name])
         content = Stress(hash_of_run(run), changes)
-        own.write({STRESS_FILE: json.dumps(asdict(content)) + "\n"})
+        own_files.write({STRESS_FILE: json.dumps(asdict(content)) + "\n"})
     return run, changes
 
 
