@@ -63,9 +63,7 @@ def write_epochs(
 
 
 def snapshot(state: Any, *, copy: bool = True) -> Any:
-    """The same nested dictionaries and lists with every tensor on the CPU, `copy` for
-    tensors that change later.
-    """
+    """The same nesting with tensors on the CPU, `copy` for those that change later."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=copy)
     if isinstance(state, dict):

@@ -74,9 +74,7 @@ Examples = tuple[torch.Tensor, torch.Tensor]
 
 
 def prepare(compute: Compute) -> None:
-    """Apply the settings that are global to the process: threads, allocation, TF32,
-    cuDNN.
-    """
+    """Apply the settings of the process: threads, allocation, TF32, cuDNN."""
     torch.set_num_threads(compute.threads)
     keep_freed_memory()
     if compute.device == "cuda":
@@ -215,9 +213,7 @@ def is_shortage(error: RuntimeError | MemoryError) -> bool:
 def trial_step(
     network: nn.Module, objective: Objective, compute: Compute, batch: Examples
 ) -> tuple[float, dict[str, torch.Tensor]]:
-    """The loss and each parameter's gradient (fp32) in one training step of a copy of
-    the network, without dropout.
-    """
+    """Loss and gradients (fp32) of a training step of a copy, without dropout."""
     prepare(compute)
     trial = place(copy.deepcopy(network), compute).train()
     x, y = batch
@@ -275,9 +271,7 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
 def disagreement(
     network: nn.Module, compute: Compute, batch: Examples, objective: Objective
 ) -> str:
-    """How a step computed this way differs from plain fp32 on one thread, in words; ''
-    if it agrees.
-    """
+    """How a step differs from plain fp32 on one thread, in words; '' if it agrees."""
     plain = Compute(device=compute.device)
     exact_loss, exact = trial_step(network, objective, plain, batch)
     rounded = exact

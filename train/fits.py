@@ -242,9 +242,7 @@ class Fits:
         return self.predictions(logits, tested_by(parts))
 
     def repeated(self, features: str) -> Predictions:
-        """What fits to a feature set predict for every tested clip, in the order of the
-        cache, by each drawing of the folds.
-        """
+        """What fits to a set predict for the tested clips, sorted, by each drawing."""
         folds, logits = [], []
         for own in self.drawings:
             tested = tested_by(own.parts)

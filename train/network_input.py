@@ -57,9 +57,7 @@ Planes = tuple[ChannelSize, ...]
 
 
 def find_features(cache: Cache, text: str) -> tuple[FeatureName, ...]:
-    """The channels of a feature set, named as in the cache; RequestError if one is
-    missing.
-    """
+    """The channels of a set, named as in the cache; RequestError if one is missing."""
     asked = parse_set(text)
     cache.refuse_missing(asked)
     features = []

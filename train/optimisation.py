@@ -271,9 +271,7 @@ class Replayed:
         return loss.clone(), logits
 
     def capture(self, x: Tensor, targets: Tensor) -> None:
-        """Capture the passes for batches of this size without changing the statistics
-        of batch norms.
-        """
+        """Capture the passes for this size; the statistics of batch norms stay."""
         if random_layers(self.network, x):
             self.reason = "the model has dropout"
             tell_once(KERNELS.format(self.reason))

@@ -189,9 +189,7 @@ def find_clips(
 
 
 def choose_task(name: str, table: pd.DataFrame) -> Task:
-    """The task of TASK; `auto` is tags if a clip has several labels or none, else
-    classes.
-    """
+    """The task of TASK; auto is tags if a clip has several labels or none."""
     fitting = "tags" if clip_table.has_tags(table) else "classes"
     if name == "classes" != fitting:
         raise RequestError(

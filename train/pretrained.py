@@ -126,9 +126,7 @@ def for_streams(
 def unfilled(
     tensors: Mapping[str, torch.Tensor], chosen: Mapping[str, torch.Tensor]
 ) -> list[str]:
-    """What begins anew, sorted: the largest layers without a filled tensor, and single
-    tensors of the other layers.
-    """
+    """What begins anew, sorted: the largest unfilled layers, other single tensors."""
     # training does not use the batch norms' numbers of batches
     new = {key for key in tensors if not key.endswith("num_batches_tracked")}
     kept = {layer for key in chosen for layer in layers_around(key)}

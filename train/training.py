@@ -40,9 +40,7 @@ NAME_DIGITS = 4  # of a run's hash, added to its name if another run has the nam
 
 
 def train(options: TrainOptions) -> int:
-    """Train the runs of the options and print a summary of one, or a table of several.
-    Return the exit status.
-    """
+    """Train the runs, print one's summary or a table, and return the exit status."""
     jobs = product(options)
     done, failures = train_all(jobs)
     for name, error in failures.items():

@@ -73,9 +73,7 @@ class NetworkFile:
             ) from error
 
     def run(self, x: Array) -> list[Array]:
-        """(n, channels) of each output for one input; Impossible if the network refuses
-        it.
-        """
+        """(n, channels) of each output for one input; Impossible if that is refused."""
         try:
             with self.lock:
                 outputs = self.answer(np.ascontiguousarray(x))

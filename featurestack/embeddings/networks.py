@@ -300,9 +300,7 @@ def choose_networks(sample_rate: int) -> list[str]:
 
 
 def fetch_absent(sample_rate: int) -> None:
-    """Fetch YAMNet, if it is not here and fits clips of this rate; if that fails, one
-    line says so.
-    """
+    """Fetch YAMNet if it is not here and fits this rate; a line says if that fails."""
     if YAMNET not in absent_networks(sample_rate) or users_file(YAMNET):
         return
     path, yamnet = MODELS_FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]

@@ -318,9 +318,7 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
 
 
 def tested_fields(folder: RunFolder, rows: pd.DataFrame) -> dict[str, Any]:
-    """The fields of `Predictions` that are in these rows of predictions.csv, with
-    `fold`, and in their run.
-    """
+    """The fields of `Predictions` that these rows, with `fold`, and their run give."""
     classes = tuple(folder.classes)
     recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
     targets = folder.task.targets(rows["target"], classes)
@@ -354,9 +352,8 @@ def tested_run(folders: Sequence[RunFolder]) -> Predictions:
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content_of(config), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(folder / "run.json", text + "\n")
+    replace_file(folder / "run.json", text + "\n", parents=True)
 
 
 def history_row(values: Mapping[str, float], columns: Sequence[str]) -> str:
@@ -372,19 +369,16 @@ def start_history(
     fold_folder: Path, rows: Sequence[str], columns: Sequence[str]
 ) -> None:
     """Write history.csv with exactly `rows`, unless the file already holds them."""
-    fold_folder.mkdir(parents=True, exist_ok=True)
-    header = ",".join(columns)
-    lines = [header, *rows]
+    lines = [",".join(columns), *rows]
     content = "".join(line + "\n" for line in lines).encode()
     file = fold_folder / "history.csv"
     if not file.is_file() or file.read_bytes() != content:
-        replace_file(file, content)
+        replace_file(file, content, parents=True)
 
 
 def append_history(fold_folder: Path, rows: Sequence[str]) -> None:
-    with (fold_folder / "history.csv").open(
-        "a", encoding="utf-8", newline=""
-    ) as handle:
+    file = fold_folder / "history.csv"
+    with file.open("a", encoding="utf-8", newline="") as handle:
         handle.write("".join(row + "\n" for row in rows))
 
 

@@ -4,7 +4,7 @@ import glob
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,7 +59,10 @@ def select(
     }
     able = {}
     if predicting:
-        able = {key: run for key, run in runs_by_name.items() if has_weights(run)}
+        for key, run in runs_by_name.items():
+            folds = [file.parent for file in run.path.glob("fold*/last.pt")]
+            if any((fold / PREDICTIONS_FILE).is_file() for fold in folds):
+                able[key] = run
     able = able or runs_by_name
     words = unquoted(names)
     if names in runs_by_name or is_file(f"{names}/run.json"):
@@ -107,12 +110,6 @@ def select(
     return list(chosen.values())
 
 
-def has_weights(run: RunFolder) -> bool:
-    """Whether a run has the weights of a finished fold."""
-    weights = run.path.glob("fold*/last.pt")
-    return any((file.parent / PREDICTIONS_FILE).is_file() for file in weights)
-
-
 def current_runs(
     runs: Mapping[str, RunFolder], data: Path | str
 ) -> Mapping[str, RunFolder]:
@@ -124,9 +121,7 @@ def current_runs(
 def fitting(
     word: str, runs: Mapping[str, RunFolder], data: Path | str = DATA
 ) -> RunFolder:
-    """The only run whose name is `word` or begins with it; RequestError if there is
-    none, or several.
-    """
+    """The only run whose name is or begins with `word`, else RequestError."""
     begun = [name for name in runs if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
     names = whole or begun
@@ -198,7 +193,9 @@ def list_runs(options: ListOptions) -> int:
             rows[run] = row_of(run, older=run in other)
         except (RequestError, OSError) as error:
             problems.append(str(error))
-    parts = only_of_folds([*rows])
+    # runs that were trained for some folds of an answer only
+    members = {run.path.with_name(name) for run in rows for name in run.config.members}
+    parts = [run for run in rows if run.path in members and run.finished != run.folds]
     latest_last = sorted(rows, key=lambda run: (run.path / "run.json").stat().st_mtime)
     if listed := [rows[run] for run in latest_last if run not in parts]:
         several = any(age for *_, age in listed)  # else the last column is empty
@@ -227,12 +224,6 @@ def row_of(run: RunFolder, *, older: bool) -> tuple[str, ...]:
     folds = f"{len(run.finished)} of {len(run.folds)}"
     age = "older" if older else ""
     return str(run.path), config.features, config.model, folds, score, age
-
-
-def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """The runs that were trained for some folds of an answer only."""
-    members = {run.path.with_name(name) for run in runs for name in run.config.members}
-    return [run for run in runs if run.path in members and run.finished != run.folds]
 
 
 # ---- remove

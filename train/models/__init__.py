@@ -29,7 +29,6 @@ from featurestack.base.quantities import number_of
 from featurestack.base.registry import (
     Registry,
     code_digest,
-    first_sentence,
     refuse_positional,
 )
 from featurestack.base.shell import make_command
@@ -72,11 +71,6 @@ class Architecture:
     bounds: Mapping[str, tuple[Any, ...]]
     code: str = ""  # the digest of the source of a user's own builder; else empty
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def summary(self) -> str:
-        """The first sentence of the builder's docstring, if it has one."""
-        return first_sentence(self.builder)
 
     @property
     def takes_planes(self) -> bool:

@@ -84,7 +84,8 @@ def list_models(options: Options) -> None:
         sizes = map(count, describe_model(name))
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         with_options = settings and f"{name}@{settings}"
-        models.append((name, entry.kind.name, *sizes, with_options, entry.summary))
+        about = first_sentence(entry.builder)
+        models.append((name, entry.kind.name, *sizes, with_options, about))
     augmentations = []
     for name, each in sorted(AUGMENTS.items()):
         strengths = f"{each.default:g}", f"{each.maximum:g}"
