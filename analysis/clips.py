@@ -7,7 +7,7 @@ kbit/s, enough to recognise a clip; compressing takes about 25 ms per clip.
 
 import base64
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
 from featurestack.analysis.report import tables
 from featurestack.analysis.report.runs import Configuration, same_clips
-from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
+from featurestack.base.errors import OutdatedFeature, RequestError
 from featurestack.base.files import is_file
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
@@ -32,9 +32,6 @@ from featurestack.comparison.metrics import Floats, Ints, largest_first
 from featurestack.features_cache import clip_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import parse_set
-
-# clips read at a time; if they last 5 s, their largest feature takes 14 MB
-BATCH_CLIPS = 16
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
@@ -66,23 +63,6 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
     return cache, usable, problems
 
 
-def read_batches(
-    cache: Cache, feature: str, ids: Sequence[str]
-) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
-    """Yield (ids, values (B, rows, frames)) of the clips that can be read."""
-    done = set(cache.clips["clip_id"][cache[feature].done()])
-    readable = [clip for clip in ids if clip in done]
-    for start in range(0, len(readable), BATCH_CLIPS):
-        part = readable[start : start + BATCH_CLIPS]
-        try:
-            values = cache.read(feature, part)
-        except UnreadableClips as damaged:
-            part = [clip for clip in part if clip not in damaged.reasons]
-            values = cache.read(feature, part)
-        if part:
-            yield part, values
-
-
 # largest height and width in pixels; a card of the page is about 150 pixels wide
 THUMBNAIL = 56, 144
 WEBP_QUALITY = 42  # blocks begin to show below 30
@@ -111,19 +91,29 @@ def features_to_show(
 def thumbnails(
     cache: Cache, features: Sequence[str], clips: Sequence[str]
 ) -> dict[str, dict[int, str]]:
-    """clip -> {place in `features`: `as_image`}, up to IMAGES images."""
+    """clip -> {place in `features`: `as_image`} of up to IMAGES feature maps."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
-        for ids, values in read_batches(cache, feature, first):
-            for clip, value in zip(ids, values):
-                images.setdefault(clip, {})[number] = as_image(value, THUMBNAIL)
+        for clip in first:
+            with suppress(RequestError):  # not in the cache, not done or damaged
+                (values,) = cache.read(feature, [clip])
+                images.setdefault(clip, {})[number] = as_image(values, THUMBNAIL)
     return images
 
 
 def as_image(values: NDArray[np.floating], most: tuple[int, int]) -> str:
-    """A base64 WebP image of up to `most` pixels, in a colour scale of its own."""
-    small = shrink(values, most)
+    """(rows, frames), averaged down to `most`, as a base64 WebP image with a colour
+    scale of its own.
+    """
+    small = np.asarray(values, np.float32)
+    for axis, (length, kept) in enumerate(zip(small.shape, most)):
+        if length > kept:
+            starts = np.arange(kept) * length // kept
+            sizes = np.diff(starts, append=length).astype(np.float32)
+            if axis == 0:
+                sizes = sizes[:, None]
+            small = np.add.reduceat(small, starts, axis=axis) / sizes
     low, high = np.percentile(small, VISIBLE)
     content = BytesIO()
     imsave(
@@ -137,20 +127,6 @@ def as_image(values: NDArray[np.floating], most: tuple[int, int]) -> str:
         pil_kwargs={"quality": WEBP_QUALITY, "method": 1},
     )
     return base64.b64encode(content.getvalue()).decode()
-
-
-def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:
-    """`values` (rows, frames) averaged down to `most` rows and frames."""
-    values = np.asarray(values, np.float32)
-    for axis, (length, kept) in enumerate(zip(values.shape, most)):
-        if length > kept:
-            starts = np.arange(kept) * length // kept
-            sizes = np.diff(starts, append=length).astype(np.float32)
-            if axis == 0:
-                sizes = sizes[:, None]
-            sums = np.add.reduceat(values, starts, axis=axis)
-            values = sums / sizes
-    return values
 
 
 MP3_RATE = 16000  # Hz

@@ -208,8 +208,7 @@ def findings(
     checked: Sequence[Attributes] = (),
     old_runs: int = 0,
 ) -> Findings:
-    """Rank the runs and test them, make their tables, and find what may make them
-    wrong.
+    """Rank and test the runs, make their tables, find what may make them wrong.
 
     problems  of reading
     checked   findings of `check`

@@ -95,9 +95,7 @@ class Section:
 
 @dataclass(eq=False)
 class Report:
-    """A report: what it is made from, its sections and its figures. Printed, it has the
-    lines of the command.
-    """
+    """What a report is made from, its sections and figures; printed as by a command."""
 
     job: ReportJob
     own: OwnFiles  # those of the report's folder

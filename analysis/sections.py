@@ -147,9 +147,7 @@ def comparison(report: Report) -> Section:
 
 @section(ranked=True)
 def classes(report: Report) -> Section:
-    """The classes of the best run, and each class's score by the best run and the
-    feature sets of one model.
-    """
+    """Each class by the best run, and by the feature sets of one model."""
     found = report.found
     assert found.main, "classes are those of a ranking"
     metric = found.main.metric
@@ -237,11 +235,12 @@ def tag_errors(report: Report) -> Section | None:
 def runs(report: Report) -> Section:
     """The facts and settings of the best runs."""
     found = report.found
-    matrices = {
-        f"{run.name}.confusion": tables.confusion_table(run)
-        for run in found.runs
-        if not run.metric.multilabel
-    }
+    matrices = {}
+    for run in found.runs:
+        if not run.metric.multilabel:
+            true = pd.Index(run.classes, name="true / predicted")
+            matrix = pd.DataFrame(tables.confusion_counts(run), true, [*run.classes])
+            matrices[f"{run.name}.confusion"] = matrix.reset_index()
     given = report.job.given
     shown = []
     for own in found.every[:SHOWN_RUNS]:

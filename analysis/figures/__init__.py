@@ -343,16 +343,11 @@ def write_figure(
 def figure_content(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     """The content of one file of a figure: SVG, PDF or PNG."""
     figure = FIGURES[name]
-    width, height = TEXT_WIDTH, figure.height(**data)
-    size = file.stem.rpartition("-")[2]
-    if file.suffix == ".svg" and size != PHONE:
-        width = PAGE_WIDTH
-    elif size in WIDTHS:
-        wanted = WIDTHS[size]
-        # room for panels, which a narrow figure stacks
-        if height < width and wanted < width:
-            height *= 1.6
-        width = wanted
+    otherwise = PAGE_WIDTH if file.suffix == ".svg" else TEXT_WIDTH
+    width = WIDTHS.get(file.stem.rpartition("-")[2], otherwise)
+    height = figure.height(**data)
+    if width < NARROW_INCHES and height < TEXT_WIDTH:
+        height *= 1.6  # room for panels, which a narrow figure stacks
     dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
     content = BytesIO()
     with drawing():

@@ -1,6 +1,4 @@
-"""`make analysis`: its options, the datasets that have runs or a cache, and a report on
-each.
-"""
+"""`make analysis`: its options, and the datasets that it reports on."""
 
 import os
 from collections.abc import Sequence
@@ -67,7 +65,12 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
     """A job for the dataset in DATASET, else for all that have runs or a cache;
     RequestError if there is nothing to report on.
     """
-    from featurestack.features_cache.datasets import cache_folder, cached_in, is_cache
+    from featurestack.features_cache.datasets import (
+        cache_folder,
+        cached_in,
+        is_cache,
+        unknown_dataset,
+    )
     from featurestack.results.dataset_folders import by_dataset, named_dataset
     from featurestack.results.run_folder import find
 
@@ -86,7 +89,20 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
         }
     datasets = {name or run.path.parent.name for run in folders} | caches.keys()
     if not datasets:
-        raise nothing_to_report(options, name)
+        known = {*NAMED, *cached_in(options.data)}
+        runs_of = {run.path.parent.name for run in find(options.runs)}
+        given = options.dataset or name  # it may be misspelt
+        if name and not (name in known | runs_of or Path(given).exists()):
+            raise unknown_dataset(given, options.data, runs_of)
+        whose, first = "", "extract features of DATASET= first, then train"
+        if options.dataset:
+            whose = f" of {options.dataset}"
+            words = option_words(options, ("dataset", "name", "data"))
+            first = f"first {make_command('features', *words)}, then train"
+        raise RequestError(
+            f"nothing to report on: {Path(options.runs, name)} holds no run{whose}"
+            f" and {options.data} no features of {name or 'any dataset'}: {first}"
+        )
     made = []
     for dataset in sorted(datasets):
         runs = [run for run in folders if name or run.path.parent.name == dataset]
@@ -95,28 +111,6 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
             made.append(job_of(options, dataset, of_dataset, cache, own))
             cache = None  # of the first
     return made
-
-
-def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
-    """The error for a dataset that has neither runs nor a cache; its name may be
-    misspelt.
-    """
-    from featurestack.features_cache.datasets import cached_in, unknown_dataset
-    from featurestack.results.run_folder import find
-
-    runs = {run.path.parent.name for run in find(options.runs)}
-    known = {*NAMED, *cached_in(options.data), *runs}
-    if name and not (name in known or Path(options.dataset or name).exists()):
-        return unknown_dataset(options.dataset or name, options.data, runs)
-    first = "extract features of DATASET= first, then train"
-    of_dataset = f" of {options.dataset}" if options.dataset else ""
-    if options.dataset:
-        words = option_words(options, ("dataset", "name", "data"))
-        first = f"first {make_command('features', *words)}, then train"
-    return RequestError(
-        f"nothing to report on: {Path(options.runs, name)} holds no run{of_dataset} and"
-        f" {options.data} no features of {name or 'any dataset'}: {first}"
-    )
 
 
 def job_of(

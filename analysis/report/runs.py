@@ -39,8 +39,6 @@ from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder, tested_fields
 from featurestack.results.tasks import Task
 
-# fields with one entry per clip
-CLIP_ARRAYS = ("clip_ids", "groups", "target", "labels")
 CODE_SHOWN = 4  # digits of the digest of an own model's code
 
 
@@ -89,12 +87,6 @@ class Configuration(Predictions):
         code = self.config.code[:CODE_SHOWN]
         own = {"code": code} if code else {}
         return asdict(self.trained.options) | own if self.trained else {}
-
-    def option_text(self, key: str) -> str:
-        """An option's value as text; `none` if it is absent, empty or zero."""
-        otherwise = getattr(self.config, key, None)
-        value = self.options.get(key, otherwise)
-        return text_of(value or "none")
 
     @property
     def channels(self) -> Counter[str]:
@@ -245,9 +237,9 @@ def differing_options(first: Configuration, second: Configuration) -> set[str]:
 
 def same_clips(run: Configuration, other: Configuration) -> bool:
     """Whether two runs tested the same clips, labels and classes."""
-    return run.classes == other.classes and all(
-        np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIP_ARRAYS
-    )
+    of_clips = attrgetter("clip_ids", "groups", "target", "labels")
+    pairs = zip(of_clips(run), of_clips(other))
+    return run.classes == other.classes and all(np.array_equal(*p) for p in pairs)
 
 
 def same_folds(run: Configuration, other: Configuration) -> bool:
@@ -275,9 +267,11 @@ def setting(
     keys = set().union(*(differing_options(run, other) for other in same))
     keys |= {"tag" for other in same if other.config.tag != run.config.tag}
     keys -= {"features", *changed}
-    return ", ".join(
-        [run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))]
-    )
+    texts = [run.model]
+    for key in sorted(keys):
+        value = run.options.get(key, getattr(run.config, key, None))
+        texts.append(f"{key} {text_of(value or 'none')}")
+    return ", ".join(texts)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -201,13 +201,6 @@ declare(
 )
 
 
-def confusion_table(run: Configuration) -> pd.DataFrame:
-    """`confusion_counts` with the classes' names, one row for each true class."""
-    counts = confusion_counts(run)
-    true = pd.Index(run.classes, name="true / predicted")
-    return pd.DataFrame(counts, true, list(run.classes)).reset_index()
-
-
 declare(
     "<run>.confused",
     "a pair of classes, the most frequent errors",

@@ -91,19 +91,16 @@ def test_features_to_show_are_those_that_were_trained_on(cache):
     assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
-def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
-    cache, monkeypatch
-):
-    monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
-    batches = clips.read_batches(cache, "rms", ["c5", "c4", "c0"])
-    read = [(ids, values.shape) for ids, values in batches]
-    assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
+def test_a_clip_that_is_not_done_or_damaged_has_no_image(cache):
+    images = clips.thumbnails(cache, ["mel", "rms"], ["c5", "c4"])
+    assert {clip: [*places] for clip, places in images.items()} == {
+        "c5": [0],
+        "c4": [0, 1],
+    }
     stored = cache["mel"]
     flip_bit(stored.path, stored.values_offset + 2 * stored.clip_bytes)
-    for size, expected in ((1, [["c1"], ["c3"]]), (3, [["c1", "c3"]])):
-        monkeypatch.setattr(clips, "BATCH_CLIPS", size)
-        batches = clips.read_batches(Cache(cache.folder), "mel", ["c1", "c2", "c3"])
-        assert [ids for ids, _ in batches] == expected
+    images = clips.thumbnails(Cache(cache.folder), ["mel"], ["c1", "c2", "c3"])
+    assert [*images] == ["c1", "c3"]
 
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache):

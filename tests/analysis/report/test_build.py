@@ -81,6 +81,9 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(report_page):
     assert files >= {"tables/comparison.csv", "tables/clips.csv"}
     assert files >= {"figures/additions.svg", "figures/mel-resnet18.curves.svg"}
     assert not [name for name in files if name.endswith(OF_PRINT)]
+    file = report_page.parent / "tables/mel-resnet18.confusion.csv"
+    matrix = pd.read_csv(file, index_col="true / predicted")
+    assert [*matrix.index] == [*matrix.columns]
     html = report_page.read_text()
     # recall by class of the compared configurations
     assert "mel+rms %" in html and "First minus second, points" in html
