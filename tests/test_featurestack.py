@@ -263,19 +263,6 @@ def test_help_of_a_command_has_two_spellings():
     assert "did you mean 'features'" in console("featuers").stderr
 
 
-@pytest.mark.parametrize(
-    ("in_clone", "typed"), [(True, "make"), (False, "featurestack")]
-)
-def test_a_message_spells_a_command_as_it_is_typed_here(in_clone, typed, tmp_path):
-    words = "train", "DATASET=synth", f"DATA={tmp_path}"
-    cwd = ROOT if in_clone else tmp_path
-    done = forked("-m", "featurestack", *words, cwd=cwd)
-    call = (
-        f": run {typed} features DATASET=synth FEATURES=mel+mfcc+chroma DATA={tmp_path}"
-    )
-    assert done.returncode == 2 and call in done.stderr
-
-
 def test_a_variable_of_the_environment_is_named_as_ignored():
     done = console("train", "DATA=nowhere", DATA="x", RUNS="x", NAME="of a shell")
     assert done.stderr.splitlines()[0].startswith("ignored: RUNS of the environment")

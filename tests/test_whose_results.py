@@ -38,9 +38,6 @@ def without_cache(two_sites, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "dataset", ["siteB/audio", "./siteB/audio/", "siteB/../siteB/audio"]
-)
-@pytest.mark.parametrize(
     "words",
     [
         "analysis",
@@ -55,8 +52,8 @@ def without_cache(two_sites, tmp_path, monkeypatch):
         "export RUN=last",
     ],
 )
-def test_runs_of_another_place_of_the_name_are_left_out(without_cache, words, dataset):
-    answer = command(f"{words} DATASET={dataset}")
+def test_runs_of_another_place_of_the_name_are_left_out(without_cache, words):
+    answer = command(f"{words} DATASET=./siteB/../siteB/audio/")
     lists = words == "runs" or "OLD=1" in words
     assert answer.status == (0 if lists else 2), answer
     assert re.search(
@@ -102,10 +99,9 @@ def test_two_places_of_a_name_lie_beside_each_other(without_cache):
     ]
 
 
-@pytest.mark.parametrize("places", ["siteA siteB siteA", "siteB siteA siteB"])
-def test_answers_of_two_places_lie_beside_each_other(without_cache, places):
+def test_answers_of_two_places_lie_beside_each_other(without_cache):
     pages = {}
-    for place in places.split():
+    for place in ("siteB", "siteA", "siteB"):
         told = done(f"answer DATASET={place}/audio FEATURES='mel rms' JOBS=1").out
         page = re.search("report: (.*)", told)[1]
         assert pages.setdefault(place, page) == page
@@ -125,15 +121,15 @@ def test_a_report_proposes_a_run_that_is_there(without_cache):
     assert "RUN=elsewhere/runs/other/mel-linear" in told
 
 
-@pytest.mark.parametrize("away", ["", "data", "birds", "data birds"])
+@pytest.mark.parametrize("away", ["", "birds"])
 def test_two_data_with_one_runs_never_take_each_others_runs(tmp_path, away):
     for place in ("w1", "w2"):
         write_clips(tmp_path / place / "birds", "ant", "bee")
         with inside(tmp_path / place):
             done("features DATASET=birds FEATURES=mel JOBS=1")
             done(f"train DATASET=birds {LINEAR} RUNS=../runs")
-    for name in away.split():
-        shutil.move(tmp_path / "w2" / name, tmp_path / f"away-{name}")
+    if away:
+        shutil.move(tmp_path / "w2" / away, tmp_path / "away")
     first, second = sorted(tmp_path.glob("runs/birds/mel*"))
     with inside(tmp_path / "w1"):
         words = "DATASET=birds RUNS=../runs"
@@ -215,8 +211,7 @@ def test_two_cards_at_one_mount_point_share_no_run(two_cards):
 # ---- what a model was trained on
 
 
-@pytest.mark.parametrize("trained", ["bundle", "run"])
-def test_new_and_trained_on_are_asked_of_the_content(tmp_path, trained):
+def test_new_and_trained_on_are_asked_of_the_content(tmp_path):
     for place in ("p1", "p2"):
         write_clips(tmp_path / place / "birds", "ant", "bee", clips=4)
         with inside(tmp_path / place):
@@ -225,22 +220,20 @@ def test_new_and_trained_on_are_asked_of_the_content(tmp_path, trained):
         done(f"train DATASET=birds {LINEAR}")
         done("bundle RUN=last OUT=../x.pt")
     shutil.copy(tmp_path / "p1/birds/ant/ant_0.wav", tmp_path / "p2/renamed.wav")
-    run = {"bundle": "../x.pt", "run": "../p1/runs/birds/mel-linear"}[trained]
     with inside(tmp_path / "p2"):
-        words = f"predict RUN={run} THRESHOLD=.1 CHECK=4"
-        told = done(f"{words} AUDIO=birds").err
-        (facts,) = Path("reports/birds/birds/check").glob("*.md")
-        for text in (told, facts.read_text()):
-            assert "was trained on" not in text and "has changed" not in text
-        told = done(f"{words} AUDIO=renamed.wav").err
-        assert "was trained on 1 of 1 file (renamed.wav)" in told
-        assert "trained on 8 of 8 files" in done(f"{words} AUDIO=../p1/birds").err
+        for run in ("../x.pt", "../p1/runs/birds/mel-linear"):
+            words = f"predict RUN={run} THRESHOLD=.1 CHECK=4"
+            told = done(f"{words} AUDIO=birds").err
+            (facts,) = Path("reports/birds/birds/check").glob("*.md")
+            for text in (told, facts.read_text()):
+                assert "was trained on" not in text and "has changed" not in text
+            told = done(f"{words} AUDIO=renamed.wav").err
+            assert "was trained on 1 of 1 file (renamed.wav)" in told
+            assert "trained on 8 of 8 files" in done(f"{words} AUDIO=../p1/birds").err
+            shutil.rmtree("reports")
 
 
 WEIGHTS = "WEIGHTS=runs/noise/mel-cnn4-{}/fold1/last.pt"
-
-
-CNN4 = "FEATURES=mel MODEL=cnn4 EPOCHS=1 GRID=64x108 AUGMENT=none"
 
 
 CNN4 = "FEATURES=mel MODEL=cnn4 EPOCHS=1 GRID=64x108 AUGMENT=none"

@@ -147,17 +147,10 @@ def test_damage_is_named(tmp_path):
     (tmp_path / "4.wav").write_bytes(b"no sound")
     (tmp_path / "5.wav").unlink()
     found = findings(path)
-    kinds = [
-        "silent",
-        "clipped",
-        "padded",
-        "cut",
-        "narrow",
-        "unreadable",
-        "missing_class",
-    ]
-    named = [" ".join(name.split()[0] for name in found[kind].names) for kind in kinds]
-    assert named == ["0", "1", "2", "3", "7", "4 5", "rare"]
+    named = {"silent": "0", "clipped": "1", "padded": "2", "cut": "3", "narrow": "7"}
+    named |= {"unreadable": "4 5", "missing_class": "rare"}
+    for kind, names in named.items():
+        assert " ".join(name.split()[0] for name in found[kind].names) == names, kind
     assert all(one.remedy for one in found.values() if one.severity != NOTE)
 
 

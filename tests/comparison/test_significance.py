@@ -67,9 +67,9 @@ def test_the_interval_of_few_differences_counts_a_gain_and_a_loss_more():
 
 def test_the_interval_of_a_difference_has_the_level_of_its_name():
     """Of one difference and many recordings it is the normal interval of this level."""
-    differences = by_recording((1500, 1500), recordings=4000)
-    ((_, low, high, _),) = family(differences, unit=4000, draws=20_000)
-    error = np.linalg.norm(differences) / 4000
+    differences = by_recording((450, 450), recordings=1200)
+    ((_, low, high, _),) = family(differences, unit=1200, draws=20_000)
+    error = np.linalg.norm(differences) / 1200
     level = 2 * stats.norm.cdf((high - low) / 2 / error) - 1
     assert DIFFERENCE_INTERVAL == "97.5 % interval"
     assert level == pytest.approx(0.975, abs=0.004)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from featurestack.cli.audio import tone
 from featurestack.embeddings import NetworkOptions, networks
@@ -327,35 +326,3 @@ def test_weights_in_models_are_listed_and_not_fetched(models, capsys):
     assert f"in models/{file.name}" in capsys.readouterr().out
     networks.network(NetworkOptions(network="resnet18"))
     assert capsys.readouterr().out == f"models/{file.name}\n"
-
-
-class Filters(torch.nn.Module):
-    """Random filters, one value each a second (16,000 samples)."""
-
-    def __init__(self, values):
-        super().__init__()
-        torch.manual_seed(0)
-        self.filters = torch.nn.Conv1d(1, values, 400, stride=16_000)
-
-    def forward(self, samples):
-        return self.filters(samples[:, None]).mean(dim=2)
-
-
-@pytest.mark.filterwarnings("ignore")  # torch's older exporter
-def test_an_exported_network_of_pytorch_gives_its_vectors(models):
-    network = Filters(2048)
-    torch.onnx.export(
-        network.eval(),
-        (torch.zeros(2, 160_000),),
-        f"{networks.MODELS_FOLDER}/panns.onnx",
-        dynamo=False,
-        input_names=["samples"],
-        output_names=["embedding"],
-        dynamic_axes={"samples": {0: "clips", 1: "samples"}, "embedding": {0: "clips"}},
-    )
-    (networks.MODELS_FOLDER / "panns.json").write_text('{"sample_rate": 32000}')
-    y = np.random.default_rng(0).normal(0, 0.1, 320_000).astype(np.float32)
-    with torch.no_grad():
-        expected = network(torch.from_numpy(y)[None])[0].numpy()
-    values = compute("embedding@model=panns", y, 32_000)
-    np.testing.assert_allclose(values[:, 0], expected, rtol=0, atol=1e-5)

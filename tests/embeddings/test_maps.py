@@ -1,5 +1,5 @@
-"""`imagenet@of=NAME`: ResNet-18's first stages on another feature's map, made like any
-other feature.
+"""`imagenet@of=NAME`, ResNet-18's first stages on another feature's map, and
+`texture@of=NAME`, its texture statistics: made like any other feature.
 """
 
 import hashlib
@@ -220,3 +220,33 @@ def test_equal_frames_at_the_end_are_left_out(weights):
     )
     louder = maps.embed(values + 1, "dB", 0.0)
     assert not np.array_equal(louder, maps.embed(values, "dB", 0.0))
+
+
+# ---- texture statistics
+
+
+def vector(y, of="mel"):
+    feature = feature_of(f"texture@of={of}")
+    values = feature.compute(Clip(y.astype(np.float32), RATE))
+    assert values.shape == feature.shape(RATE, len(y))
+    return values[:, 0]
+
+
+def clicks(rate, seconds=2):
+    """So many clicks a second in faint noise."""
+    y = np.random.default_rng(0).normal(0, 1e-3, RATE * seconds)
+    y[:: RATE // rate] += 1
+    return y
+
+
+@pytest.mark.parametrize("of", ["mel", "mfcc", "chroma"])
+def test_a_clip_of_any_length_has_as_many_finite_numbers_of_texture(of):
+    for seconds in (0.3, 2):
+        values = vector(clicks(4, seconds=1)[: int(RATE * seconds)], of)
+        assert len(values) == 1300 and np.isfinite(values).all() and values.std() > 0
+
+
+def test_the_order_of_events_counts_less_than_their_rate():
+    y = clicks(4)
+    own, shifted, faster = vector(y), vector(np.roll(y, 1000)), vector(clicks(16))
+    assert np.linalg.norm(own - shifted) < np.linalg.norm(own - faster) / 3

@@ -90,14 +90,6 @@ def test_ridge_says_how_sure_it_is_of_a_class_that_it_does_not_know(tmp_path, ca
         assert f"get 90 % or more for one of its classes: {100 * share:.1f} %" in told
 
 
-def test_python_is_told_which_files_were_trained_on(sounds_run, capsys, monkeypatch):
-    monkeypatch.chdir(sounds_run.path.parents[2])
-    fs.predict_audio(sounds_run, "sounds/tone-1-0.wav")
-    assert "trained on 1 of 1 file (sounds/tone-1-0.wav)" in capsys.readouterr().err
-    folder = write(Path("new/deep/a.wav").absolute(), "tone").parents[1]
-    assert fs.predict_audio(sounds_run, folder)["predicted"].tolist() == ["tone"]
-
-
 def test_each_file_is_answered_once_and_only_longer_ones_by_windows(
     sounds_run, tmp_path
 ):

@@ -153,10 +153,3 @@ def test_a_dataset_of_other_classes_and_the_runs_own_are_refused(
     options = PredictOptions(run=str(sounds_run.path), dataset=own, data=root / "data")
     with refused("give another dataset as DATASET="):
         score_elsewhere(options)
-
-
-def test_a_device_and_threads_are_looked_at_before_anything_is_read():
-    with refused("DEVICE=tpu: expected one of auto, cpu"):
-        PredictOptions(device="tpu")
-    with refused("THREADS=0: expected at least 1"):
-        PredictOptions(threads=0)

@@ -208,28 +208,19 @@ def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     assert table["run"].tolist() == [new.name] == [built.found.best.name]
 
 
-@pytest.fixture
-def damaged_clip(options, tmp_path):
-    """Options of a run without one clip, which was damaged in `mel`, and the place of
-    the damage.
-    """
+def test_a_clip_that_can_be_read_again_makes_another_run(options, tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table())
     file = read_header(folder / "mel.h5")
     place = file.values_offset + 5 * file.clip_bytes
     flip_bit(folder / "mel.h5", place)
     options = change(options, dataset=str(folder), model="linear")
-    assert len(training.execute(options).predictions()) == 47
-    return options, folder / "mel.h5", place
-
-
-def test_a_clip_that_can_be_read_again_makes_another_run(damaged_clip):
-    options, file, place = damaged_clip
-    (old,) = find(options.runs)
+    old = training.execute(options)
+    assert len(old.predictions()) == 47
     training.execute(options)  # the clip is damaged as before
     assert old.config.left_out == (DAMAGED_CLIP,)
-    assert is_of_today(old.config, Cache(file.parent))
-    flip_bit(file, place)
-    assert not is_of_today(old.config, Cache(file.parent))
+    assert is_of_today(old.config, Cache(folder))
+    flip_bit(folder / "mel.h5", place)
+    assert not is_of_today(old.config, Cache(folder))
     new = run_with(options)
     assert new.path != old.path
     assert len(new.predictions()) == 48 and new.config.left_out == ()

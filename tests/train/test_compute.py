@@ -62,13 +62,6 @@ def test_cublas_is_deterministic_before_cuda_starts(monkeypatch):
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
-def test_torch_warns_of_operations_without_a_deterministic_kernel(flags):
-    compute.use_deterministic_kernels()
-    x = torch.ones(4, requires_grad=True)
-    with pytest.warns(UserWarning, match="put_ does not have a deterministic"):
-        (x * 2).put_(torch.tensor([1]), torch.tensor([2.0]))
-
-
 def test_a_card_compares_a_step_of_few_clips(monkeypatch):
     compared = []
     monkeypatch.setattr(

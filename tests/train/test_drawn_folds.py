@@ -1,8 +1,6 @@
 """SEED= draws the folds of a run where a dataset's folds are drawn, and only there."""
 
-import multiprocessing
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,8 +50,18 @@ def folds_of(run):
     return run.predictions()["fold"].sort_index()
 
 
-def test_each_seed_has_folds_of_its_own_that_split_no_recording(drawn_options):
-    runs = [ridge_of(drawn_options, seed=seed) for seed in range(3)]
+@pytest.fixture(scope="module")
+def runs_of_seeds(drawn_cache, tmp_path_factory):
+    """Features -> their runs of three seeds."""
+    options = small_options(drawn_cache, tmp_path_factory.mktemp("seeds"))
+    return {
+        features: [ridge_of(options, seed=n, features=features) for n in range(3)]
+        for features in ("mel", "chroma")
+    }
+
+
+def test_each_seed_has_folds_of_its_own_that_split_no_recording(runs_of_seeds):
+    runs = runs_of_seeds["mel"]
     table = clip_table().set_index("clip_id")
     assert folds_of(runs[0]).equals(table["fold"].sort_index().rename_axis(None))
     for run in runs:
@@ -78,24 +86,19 @@ def test_a_seed_draws_the_same_folds_in_every_process_and_for_every_feature(
         "from featurestack.features_cache.folds import redrawn;"
         f"print(*redrawn(Cache(Path({str(drawn_cache)!r})).clips, 1)['fold'])"
     )
-    printed = [
-        python("-c", code, environment=os.environ | {"PYTHONHASHSEED": seed}).stdout
-        for seed in ("1", "2")
-    ]
+    environment = os.environ | {"PYTHONHASHSEED": "1"}  # here it is drawn
+    printed = python("-c", code, environment=environment).stdout
     tables = [
         make_plan(change(drawn_options, model="ridge", seed=1, features=features)).table
         for features in ("mel", "chroma")
     ]
-    expected = " ".join(map(str, tables[0]["fold"]))
-    assert [text.strip() for text in printed] == [expected] * 2
+    assert printed.split() == [*map(str, tables[0]["fold"])]
     assert tables[1]["fold"].equals(tables[0]["fold"])
 
 
-def test_seeds_are_one_row_whose_answers_are_averaged_by_clip(drawn_options):
-    for features in ("mel", "chroma"):
-        for seed in range(3):
-            ridge_of(drawn_options, seed=seed, features=features)
-    loaded, problems = load_runs(find(drawn_options.runs))
+def test_seeds_are_one_row_whose_answers_are_averaged_by_clip(runs_of_seeds):
+    every = [run for runs in runs_of_seeds.values() for run in runs]
+    loaded, problems = load_runs(every)
     assert problems == []
     (ranking,) = rankings(loaded)
     assert [run.seeds for run in ranking.runs] == [(0, 1, 2)] * 2
@@ -103,19 +106,26 @@ def test_seeds_are_one_row_whose_answers_are_averaged_by_clip(drawn_options):
     run = ranking.best
     each = [run_folder.tested_run([folder]).parts for folder in run.folders]
     assert run.parts == pytest.approx(np.mean(each, axis=0))
-    table = training.table(find(drawn_options.runs)).splitlines()
+    table = training.table(every).splitlines()
     assert [line.split()[-1] for line in table[1:3]] == ["3", "3"]
-
-
-def fits_to(drawn_options, features, **changes):
-    given = part_of(drawn_options, FitOptions, features=features)
-    _, fits = read_features(replace(given, **changes), least=1)
-    return replace(fits, repeats=True)
+    # a list of runs is one model: its scores are those of the row
+    found = compare(runs_of_seeds)
+    rows = [
+        (run.features, run.score.value, run.score.low, run.score.high)
+        for run in ranking.runs
+    ]
+    columns = ["model", "score", "low", "high"]
+    assert [*found.table[columns].itertuples(index=False, name=None)] == rows
+    assert "3 drawings of 3 folds" in found.sentence
+    alone = compare({features: own[1] for features, own in runs_of_seeds.items()})
+    assert "drawings" not in alone.sentence
 
 
 def test_fits_are_repeated_on_the_drawings_of_the_seeds(drawn_options):
     """What importance and the choice of an answer read equals runs of five seeds."""
-    fits = fits_to(drawn_options, "mel")
+    options = part_of(drawn_options, FitOptions, features="mel")
+    _, fits = read_features(options, least=1)
+    fits = replace(fits, repeats=True)
     runs = [ridge_of(drawn_options, seed=seed) for seed in range(DRAWINGS)]
     assert fits.protocol == "5 drawings of 3 folds"
     found, trained = fits.repeated("mel"), run_folder.tested_run(runs)
@@ -126,34 +136,6 @@ def test_fits_are_repeated_on_the_drawings_of_the_seeds(drawn_options):
     assert np.array_equal(found.decisions[:, by_name], trained.decisions)
     ours, theirs = found.score, trained.score
     assert (ours.value, ours.interval) == (theirs.value, theirs.interval)
-
-
-def test_given_folds_are_fitted_once(drawn_options):
-    given = Cache(fill(drawn_options.runs / "given", clip_table(), "mel chroma"))
-    fits = fits_to(drawn_options, "mel", dataset=str(given.folder))
-    assert fits.protocol == "3 folds"
-    assert fits.repeated("mel").folds.shape == (1, len(given.clips))
-
-
-def test_a_list_of_runs_is_one_model_with_a_drawing_for_each(drawn_options):
-    """Its scores equal those in the report's row of the same seeds."""
-    runs = {
-        features: [
-            ridge_of(drawn_options, seed=seed, features=features) for seed in range(3)
-        ]
-        for features in ("mel", "chroma")
-    }
-    found = compare(runs)
-    (ranking,) = rankings(load_runs(find(drawn_options.runs))[0])
-    rows = [
-        (run.features, run.score.value, run.score.low, run.score.high)
-        for run in ranking.runs
-    ]
-    columns = ["model", "score", "low", "high"]
-    assert [*found.table[columns].itertuples(index=False, name=None)] == rows
-    assert "3 drawings of 3 folds" in found.sentence
-    alone = compare({features: own[1] for features, own in runs.items()})
-    assert "drawings" not in alone.sentence
 
 
 def test_runs_of_other_drawings_are_compared_and_runs_of_other_folds_are_not(
@@ -186,37 +168,6 @@ def test_folds_are_chosen_and_completed_within_a_drawing(drawn_options):
     assert {*fold_of[split.val]} == {2}
     _, models = bundle_of_run(whole)
     assert [*models] == [1, 2, 3]
-
-
-def test_a_run_of_a_seed_that_is_killed_goes_on(drawn_options, tmp_path):
-    given = change(drawn_options, seed=1, epochs=40, folds=(1,))
-    straight = training.execute(given)
-    killed = change(given, runs=tmp_path / "killed")
-    history = killed.runs / "little" / straight.name / "fold1" / "history.csv"
-    job = multiprocessing.get_context("fork").Process(
-        target=training.execute, args=[killed]
-    )
-    job.start()
-    while not history.exists() or history.read_bytes().count(b"\n") <= 2:
-        assert job.is_alive(), "it ended before it was killed"
-        time.sleep(0.002)
-    job.kill()
-    job.join()
-    assert not history.with_name("predictions.csv").exists()
-    continued = training.execute(killed)
-    files = [run.fold(1) / "predictions.csv" for run in (straight, continued)]
-    assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def test_weights_of_another_drawing_start_no_fold_that_they_were_trained_on(
-    drawn_options,
-):
-    first = run_with(drawn_options, epochs=1, folds=(1,))
-    weights = str(first.fold(1) / "last.pt")
-    again = change(drawn_options, epochs=1, weights=weights, tag="again", folds=(1,))
-    assert run_with(again).finished == [1]
-    with refused("sounds that fold 1 tests: give weights from other clips"):
-        run_with(again, seed=1)
 
 
 def test_a_run_of_a_seed_before_its_folds_were_drawn_is_another(

@@ -20,21 +20,22 @@ from tests.processes import python
 LIMIT = 800_000_000
 # of the exact model, whose training numbers take 128 MB
 LIMIT_OF_EXACT = 950_000_000
-CLIPS, ROWS, FRAMES, FOLDS = 900, 128, 4310, 3
+CLIPS, ROWS, FRAMES = 900, 128, 4310
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="only Linux limits private memory by itself"
+    ),
+]
 
 
-@pytest.fixture
-def large(tmp_path):
-    """A cache of 990 MB of zeros."""
-    ids = [f"clip{number:05d}" for number in range(CLIPS)]
-    labels = [f"label{number % 4}" for number in range(CLIPS)]
-    folds = np.arange(CLIPS) % FOLDS + 1
-    external.create_cache(
-        tmp_path / "large", {"clip_id": ids, "label": labels, "fold": folds}
-    )
-    zeros = np.broadcast_to(np.float16(0), (CLIPS, ROWS, FRAMES))
-    external.write_feature(tmp_path / "large", "mel", zeros, ids)
-    return tmp_path / "large"
+def cached(folder, feature, values):
+    """A cache of this feature of clips of four classes in five folds."""
+    number = np.arange(len(values))
+    table = {"clip_id": number.astype(str), "label": number % 4, "fold": number % 5 + 1}
+    external.create_cache(folder, table)
+    external.write_feature(folder, feature, values, table["clip_id"])
+    return folder
 
 
 # Arrow reserves a gigabyte for the first text of pandas, glibc some for each thread
@@ -48,11 +49,9 @@ def limited(*words, most=LIMIT):
     return python(*words, check=False, timeout=240, **how)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux limits private memory by itself"
-)
-def test_a_process_trains_from_it(large, tmp_path):
+def test_a_process_trains_from_it(tmp_path):
+    zeros = np.broadcast_to(np.float16(0), (CLIPS, ROWS, FRAMES))  # 990 MB
+    large = cached(tmp_path / "large", "mel", zeros)
     copying = (
         "import sys; from featurestack.features_cache.cache import Cache;"
         " Cache(sys.argv[1])['mel'].map().copy()"
@@ -69,23 +68,10 @@ def test_a_process_trains_from_it(large, tmp_path):
     assert run.finished == [1]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux limits private memory by itself"
-)
 def test_an_exact_model_holds_its_training_numbers_once(tmp_path):
-    clips, numbers = 1_000, 40_000
-    ids = [f"clip{number:04d}" for number in range(clips)]
-    labels = [f"label{number % 4}" for number in range(clips)]
-    folds = np.arange(clips) % 5 + 1
-    table = {"clip_id": ids, "label": labels, "fold": folds}
-    external.create_cache(tmp_path / "wide", table)
-    values = np.random.default_rng(0).normal(size=(clips, numbers))
-    external.write_feature(tmp_path / "wide", "layers", values, ids)
-    words = (
-        f"DATASET={tmp_path}/wide RUNS={tmp_path}/runs FEATURES=layers MODEL=ridge"
-        " FOLDS=1"
-    )
+    values = np.random.default_rng(0).normal(size=(1_000, 40_000))
+    wide = cached(tmp_path / "wide", "layers", values)
+    words = f"DATASET={wide} RUNS={tmp_path}/runs FEATURES=layers MODEL=ridge FOLDS=1"
     train = ("-m", "featurestack", "train", *words.split())
     done = limited(*train, most=LIMIT_OF_EXACT)
     assert done.returncode == 0, done.stderr

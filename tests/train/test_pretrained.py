@@ -51,13 +51,18 @@ def imagenet(tmp_path_factory):
     return file.rename(file.with_name(f"resnet18-{digest[:8]}.pth"))
 
 
+@pytest.fixture(scope="module")
+def theirs(imagenet):
+    """The weights in this file."""
+    return torch.load(imagenet, weights_only=True)
+
+
 @pytest.mark.parametrize(
     ("channels", "checkpoint"), [(1, False), (3, False), (3, True), (5, True)]
 )
 def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
-    imagenet, tmp_path, channels, checkpoint
+    imagenet, theirs, tmp_path, channels, checkpoint
 ):
-    theirs = torch.load(imagenet, weights_only=True)
     file = imagenet
     if checkpoint:
         file = tmp_path / "last.pt"
@@ -89,10 +94,9 @@ def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, ch
     assert stack.conv1.weight.grad[:, 1:].abs().sum() > 0  # it can learn of the others
 
 
-def test_streams_begin_with_the_kernels_of_a_grey_image(imagenet):
+def test_streams_begin_with_the_kernels_of_a_grey_image(imagenet, theirs):
     network = build("resnet18@fusion=streams", 3, 10, (64, 78))
     start_from(network, "resnet18", str(imagenet))
-    theirs = torch.load(imagenet, weights_only=True)
     kernel = theirs["conv1.weight"].sum(1, keepdim=True)
     assert torch.equal(network.conv1.weight, kernel)
     assert torch.equal(network.layer4[1].conv2.weight, theirs["layer4.1.conv2.weight"])
@@ -133,9 +137,9 @@ def without(state, *layers):
 
 @cases("absent", "named")
 def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
-    absent, named, imagenet, capsys
+    absent, named, theirs, capsys
 ):
-    state = without(torch.load(imagenet, weights_only=True), *absent)
+    state = without(theirs, *absent)
     network = build("resnet18", 1, 10, (128, 216))
     filled = fill(network, state, named)
     said = f"all layers but {named}, which start from random weights"
@@ -196,7 +200,7 @@ def publish(monkeypatch, address):
 
 
 def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
-    resnet, imagenet, monkeypatch, capsys
+    resnet, imagenet, theirs, monkeypatch, capsys
 ):
     options, _ = resnet
     handler = partial(SimpleHTTPRequestHandler, directory=str(imagenet.parent))
@@ -210,7 +214,6 @@ def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
     assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.messages)
     assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.config.command
     start_from(network := build("resnet18", 3, 10, (128, 216)), "resnet18", "imagenet")
-    theirs = torch.load(imagenet, weights_only=True)
     assert torch.equal(network.conv1.weight[:, 0], theirs["conv1.weight"].sum(1))
     # it is here now: nothing is downloaded, and what is typed wins
     typed = make_plan(change(options, epochs=3, grid="64x108", norm="row")).training
@@ -238,17 +241,16 @@ def test_without_a_connection_training_begins_from_scratch_and_says_what_it_lack
         make_plan(change(options, weights="imagenet"))
 
 
-def test_a_file_in_models_is_taken_under_its_own_name(resnet, imagenet):
+def test_a_file_in_models_is_taken_under_its_own_name(resnet, theirs):
     options, models = resnet
     models.mkdir()
     file = models / "resnet18-stages.pth"
-    state = torch.load(imagenet, weights_only=True)
-    torch.save(without(state, "layer4", "fc"), file)
+    torch.save(without(theirs, "layer4", "fc"), file)
     plan = make_plan(options)
     assert plan.training.weights == str(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     content = hashed_content(plan.training, plan.input, plan.model)
     assert content["options"]["weights"] == digest
     assert "-stages-" in plan.path.name
-    torch.save(without(state, "layer3", "layer4", "fc"), file)
+    torch.save(without(theirs, "layer3", "layer4", "fc"), file)
     assert make_plan(options).config.hash != plan.config.hash

@@ -1,18 +1,21 @@
-"""A run that is killed at any time and continued ends with the predictions of an
-undisturbed one.
+"""A run that is killed at any time and continued, or that several processes train, ends
+with the predictions of an undisturbed one.
 """
 
 import multiprocessing
+import shutil
 import time
 
 import pytest
 
 from featurestack.base import files
 from featurestack.base.files import Lock
-from featurestack.results.run_folder import OF_FOLD, register_run
-from featurestack.train import checkpoint, trainer, training
+from featurestack.base.options import option_words
+from featurestack.results.run_folder import OF_FOLD, find, register_run
+from featurestack.train import checkpoint, folds, trainer, training
 from featurestack.train.plan import make_plan
-from tests.train.small_cache import change, small_options
+from tests.processes import python
+from tests.train.small_cache import change, run_with, small_options
 
 
 def thorough(options, **changes):
@@ -23,13 +26,14 @@ def thorough(options, **changes):
     return change(options, **carried | changes)
 
 
-def assert_same(one, other):
+def assert_same(one, other, fold=1):
     """The same predictions by last.pt and best.pt, byte for byte; the same history but
     for the clock.
     """
-    first, second = (folder.fold(1) / "predictions.csv" for folder in (one, other))
+    runs = one, other
+    first, second = (run.fold(fold) / "predictions.csv" for run in runs)
     assert first.read_bytes() == second.read_bytes()
-    histories = [folder.history(1).drop(columns="seconds") for folder in (one, other)]
+    histories = [run.history(fold).drop(columns="seconds") for run in runs]
     assert histories[0].equals(histories[1])
 
 
@@ -40,24 +44,22 @@ def each_epoch_is_stored(monkeypatch):
 
 @pytest.mark.usefixtures("each_epoch_is_stored")
 @pytest.mark.parametrize(
-    ("model", "features"),
-    [
-        ("cnn4", "blank"),
-        ("resnet18", "blank+mel"),
-        ("resnet18@fusion=streams", "blank+mel"),
-    ],
+    ("model", "features", "epochs"),
+    [("cnn4", "blank", 9), ("resnet18@fusion=streams", "blank+mel", 4)],
 )
-def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path, model, features):
+def test_a_run_that_is_killed_goes_on_bit_by_bit(
+    options, tmp_path, model, features, epochs
+):
     given = {"model": model, "features": features, "weights": "none"}
-    long = thorough(options, epochs=9, patience=0, grid="32x32", **given)
+    long = thorough(options, epochs=epochs, patience=0, grid="32x32", **given)
     straight = training.execute(long)
     killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / straight.dataset / straight.name / "fold1" / "history.csv"
-    for epochs in (1, 4):
+    for before_kill in (1, epochs // 2):
         forks = multiprocessing.get_context("fork")
         job = forks.Process(target=training.execute, args=[killed])
         job.start()
-        while not history.exists() or history.read_bytes().count(b"\n") <= epochs:
+        while not history.exists() or history.read_bytes().count(b"\n") <= before_kill:
             assert job.is_alive(), "it ended before it was killed"
             time.sleep(0.002)
         job.kill()
@@ -142,3 +144,43 @@ def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(
     assert trained.finished == [1]
     (waits,) = said
     assert waits.endswith("is being trained by another process: this one waits")
+
+
+@pytest.mark.slow
+def test_folds_of_several_processes_are_the_same_run(options):
+    torchrun = "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
+    words = option_words(options)
+    done = python("-m", *torchrun, "-m", "featurestack", "train", *words, timeout=600)
+    assert done.stdout.count("3 of 3 folds") == 1  # the first process says it
+    (spread,) = find(options.runs)
+    alone = run_with(options, runs=options.runs / "alone")
+    assert alone.name == spread.name
+    for fold in (1, 2, 3):
+        assert_same(spread, alone, fold)
+
+
+def test_a_process_takes_a_free_fold_and_then_waits_for_the_first(tmp_path):
+    locks = []
+    for expected in (1, 2, 3, 1):
+        fold, lock = folds.free_fold(tmp_path, [1, 2, 3])
+        assert fold == expected
+        locks.append(lock)
+    assert not locks.pop().take()
+    for lock in locks:
+        lock.release()
+
+
+def test_a_fold_that_another_process_finishes_changes_no_other(
+    options, trained_run, tmp_path, monkeypatch
+):
+    choose = folds.free_fold
+
+    def meanwhile(path, left):
+        if left == [1, 2, 3]:
+            shutil.copytree(trained_run.fold(1), path / "fold1", dirs_exist_ok=True)
+        return choose(path, left)
+
+    monkeypatch.setattr(folds, "free_fold", meanwhile)
+    run = run_with(options, runs=tmp_path / "other")
+    for fold in (1, 2, 3):
+        assert_same(run, trained_run, fold)

@@ -1,16 +1,15 @@
 """Every registered model learns and has the right shapes; models' names."""
 
-import re
-
 import pytest
 import torch
+from torch import nn
 
+from featurestack.base.registry import Registry
 from featurestack.train.models import MODELS, model, resolve
 from featurestack.train.models.sizes import describe_model
 from tests.cases import cases
-from tests.processes import python
 from tests.refusal import refused
-from tests.train.small_cache import build, clip_table, fill, run_with, small_options
+from tests.train.small_cache import build, run_with
 
 USUAL = MODELS.complete()
 IMAGE = [name for name, entry in USUAL.items() if entry.kind.name == "image"]
@@ -75,18 +74,9 @@ def test_options_at_their_defaults_are_left_out_of_the_name(text, name):
     assert resolve(found.name).name == name
 
 
-MIXED = """
-import sys
-import torch
-from torch import nn
-import featurestack as fs
-
-@fs.model("image")
-def mixed(channels, classes, shape):
-    "Each layer whose weights torch draws."
-    return Mixed(channels, classes)
-
 class Mixed(nn.Module):
+    """Layers whose weights torch draws, of which some return tuples."""
+
     def __init__(self, channels, classes):
         super().__init__()
         self.bare = nn.Parameter(torch.randn(8))
@@ -104,29 +94,23 @@ class Mixed(nn.Module):
         y, _ = self.attention(y, y, y)
         return self.head(self.encoder(y).mean(1) + self.table.weight.mean(0))
 
-if __name__ == "__main__":
-    from featurestack.train.models import resolve
-    from featurestack.train.models.sizes import describe_model
-    torch.rand(int(sys.argv[1]))  # weights depend on nothing that was drawn before
-    drawn = torch.Generator().manual_seed(int(sys.argv[2]))
-    network = resolve("mixed").build(1, 4, (64, 64), generator=drawn)
-    weights = {name: w.double().sum().item() for name, w in network.named_parameters()}
-    print(describe_model("mixed")[0], weights)
-"""
 
+def test_a_seed_draws_every_weight_of_an_own_model_that_is_counted(monkeypatch):
+    own_models = Registry("model", MODELS)
+    monkeypatch.setattr("featurestack.train.models.MODELS", own_models)
 
-def test_a_seed_draws_every_weight_of_an_own_model(tmp_path):
-    (tmp_path / "mixed.py").write_text(MIXED)
-    given = ("1", "0"), ("99", "0"), ("1", "5")
-    found = [python("mixed.py", *words, cwd=tmp_path).stdout for words in given]
+    @model("image")
+    def mixed(channels, classes, shape):
+        return Mixed(channels, classes)
+
+    found = []
+    for before, seed in ((1, 0), (99, 0), (1, 5)):
+        torch.rand(before)  # weights depend on nothing that was drawn before
+        drawn = torch.Generator().manual_seed(seed)
+        network = build("mixed", 1, 4, (64, 64), generator=drawn)
+        found.append([weight.double().sum().item() for weight in network.parameters()])
     assert found[0] == found[1] != found[2]
-
-
-def test_models_lists_an_own_model_whose_layers_return_tuples(tmp_path):
-    (tmp_path / "mixed.py").write_text(MIXED)
-    words = "-m", "featurestack", "models", "LOAD=mixed.py"
-    listed = python(*words, cwd=tmp_path).stdout
-    assert re.search(r"^mixed +image +6,474 ", listed, re.MULTILINE)
+    assert describe_model("mixed")[0] == 6474
 
 
 def test_counts_are_those_published_for_imagenet():
@@ -188,7 +172,7 @@ def test_each_channel_of_a_stack_passes_by_itself_with_norms_of_its_own(training
 
 
 def test_an_own_model_of_other_parameters_is_refused():
-    class Net(torch.nn.Module):
+    class Net(nn.Module):
         def __init__(self, channels, classes):
             super().__init__()
 
@@ -199,46 +183,46 @@ def test_an_own_model_of_other_parameters_is_refused():
         model("image")(lambda channels, classes, shape, width=8: None)
 
 
-class Broken(torch.nn.Module):
+class Broken(nn.Module):
     def forward(self, x):
         raise RuntimeError("boom")
 
 
+def flat(*layers):
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
 @pytest.mark.parametrize(
-    ("builder", "message"),
+    ("network", "message"),
     [
-        (lambda channels, classes, shape: None, "returned None, expected a torch.nn"),
+        (None, "returned None, expected a torch.nn"),
         (
-            lambda channels, classes, shape: torch.nn.Sequential(
-                torch.nn.Flatten(), torch.nn.Linear(256, classes + 1)
-            ),
+            flat(nn.Linear(256, 5)),
             r"MODEL=cnn4 returns \(1, 5\) for one clip, expected \(1, 4\)",
         ),
         (
-            lambda channels, classes, shape: torch.nn.Conv2d(1, classes, shape),
+            nn.Conv2d(1, 4, 16),
             r"returns \(1, 4, 1, 1\) for one clip, expected \(1, 4\)",
         ),
         (
-            lambda channels, classes, shape: torch.nn.Sequential(
-                torch.nn.Flatten(), torch.nn.Linear(256, classes), torch.nn.Flatten(0)
-            ),
+            flat(nn.Linear(256, 4), nn.Flatten(0)),
             r"returns \(4,\) for one clip, expected \(1, 4\)",
         ),
         (
-            lambda channels, classes, shape: torch.nn.Conv2d(3, classes, shape),
+            nn.Conv2d(3, 4, 16),
             r"MODEL=cnn4 fails on an input of \(B, 1, 16, 16\): .*3 channels",
         ),
         (
-            lambda channels, classes, shape: Broken(),
+            Broken(),
             r"\(B, 1, 16, 16\): RuntimeError: boom \(test_architecture.py, line \d+\)",
         ),
     ],
 )
 def test_an_own_model_that_does_not_answer_by_class_is_refused(
-    builder, message, tmp_path, monkeypatch
+    network, message, options, monkeypatch
 ):
-    fill(tmp_path / "cache", clip_table())
-    monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", builder)
-    monkeypatch.setitem(vars(MODELS["cnn4"]), "code", "of a user's")
+    own = {"builder": lambda channels, classes, shape: network, "code": "of a user's"}
+    for name, value in own.items():
+        monkeypatch.setitem(vars(MODELS["cnn4"]), name, value)
     with refused(message):
-        run_with(small_options(tmp_path / "cache", tmp_path / "runs"))
+        run_with(options)
