@@ -76,9 +76,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Fits:
-    """The clips of a run as exact models read them, and the logits of fits to feature
-    sets, which are made once and kept.
-    """
+    """A run's clips as exact models read them; logits of fits, made once and kept."""
 
     plan: Plan  # the plan of a run with all channels
     # channel -> (N, D), a row for each cached clip; vectors are the cache's memory map

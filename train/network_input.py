@@ -183,9 +183,7 @@ def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
 
 
 def resize(values: Tensor, grid: Shape) -> Tensor:
-    """(B, rows, frames) to (B, *grid) by linear interpolation, on a coarser grid with
-    averaging.
-    """
+    """(B, rows, frames) to (B, *grid), linearly; on a coarser grid with averaging."""
     import torch
 
     # few runtimes can average, so each axis is multiplied by a matrix

@@ -7,7 +7,7 @@ folder's name shows the options that differ from the defaults; it is never parse
 
 import hashlib
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -32,7 +32,7 @@ from featurestack.base.options import (
 )
 from featurestack.base.registry import object_at
 from featurestack.comparison.metrics import indicator
-from featurestack.comparison.scores import Metric, suited
+from featurestack.comparison.scores import suited
 from featurestack.features_cache import clip_table
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.datasets import dataset_name
@@ -401,7 +401,12 @@ def make_plan(request: RunOptions) -> Plan:
 
     data = facts_of_data(cache, table, task, features)
     folds = data["folds"]
-    if training.balance == "none" and judged_by(table, task, data).balanced:
+    originals = clip_table.originals(table)
+    tested = originals[originals["fold"].isin(folds)][task.column]
+    names = [entry.name for entry in data["classes"]]
+    labels = indicator(task.targets(tested, names), len(names))
+    # uneven classes are ranked by another score than the task's
+    if training.balance == "none" and suited(task.metric, labels).balanced:
         messages.append(
             "classes are uneven: the model is fitted for accuracy, and judged by"
             " balanced accuracy; BALANCE=loss fits it for balanced accuracy"
@@ -447,14 +452,6 @@ def make_plan(request: RunOptions) -> Plan:
         augmenter=augmenter,
         path=path,
     )
-
-
-def judged_by(table: pd.DataFrame, task: Task, data: Mapping[str, Any]) -> Metric:
-    """The score that ranks runs on the tested clips of the table."""
-    clips = clip_table.originals(table)
-    tested = clips[clips["fold"].isin(data["folds"])][task.column]
-    names = [entry.name for entry in data["classes"]]
-    return suited(task.metric, indicator(task.targets(tested, names), len(names)))
 
 
 def facts_of_data(

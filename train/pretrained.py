@@ -95,7 +95,10 @@ def fill(
         channels = tensors[stem].shape[1]
         if not own_kernels or loaded[stem].shape[1] != channels:
             loaded[stem] = adapt(loaded[stem], channels)
-    loaded |= for_streams(loaded, tensors)
+    for key in loaded.keys() & tensors.keys():  # of several streams, each has its norm
+        value, size = loaded[key], tensors[key].numel()
+        if value.dim() == 1 and 0 < len(value) < size and size % len(value) == 0:
+            loaded[key] = value.repeat(size // len(value))
     chosen = {key: value for key, value in loaded.items() if key in tensors}
     wrong = [key for key, value in chosen.items() if tensors[key].shape != value.shape]
     if wrong or not chosen:
@@ -107,20 +110,6 @@ def fill(
         " which start from random weights"
     )
     return set(chosen)
-
-
-def for_streams(
-    loaded: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """The loaded numbers of batch norms, repeated for each stream of the network; none
-    if it has one.
-    """
-    repeated = {}
-    for key in loaded.keys() & tensors.keys():
-        value, size = loaded[key], tensors[key].numel()
-        if value.dim() == 1 and 0 < len(value) < size and size % len(value) == 0:
-            repeated[key] = value.repeat(size // len(value))
-    return repeated
 
 
 def unfilled(

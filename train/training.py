@@ -204,9 +204,7 @@ def run_summary(run: run_folder.RunFolder) -> str:
 
 
 def table(done: Sequence[run_folder.RunFolder]) -> str:
-    """A table of scores with their intervals: one row for all seeds of a configuration,
-    the best first.
-    """
+    """Scores with intervals, a row for all seeds of a configuration, best first."""
     families: dict[str, list[run_folder.RunFolder]] = {}
     for folder in done:
         families.setdefault(folder.config.family, []).append(folder)

@@ -201,9 +201,7 @@ class RunFolder:
             raise RequestError(f"{self.name}: fold {fold!r}: expected one of {folds}")
 
     def history(self, fold: int) -> pd.DataFrame:
-        """The task's history_columns as numbers, NaN if empty; no rows before the
-        fold's first epoch has ended.
-        """
+        """The task's history_columns as numbers, NaN if empty, of finished epochs."""
         self.require_fold(fold)
         file = self.fold(fold) / "history.csv"
         if not file.is_file():

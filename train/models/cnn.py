@@ -23,18 +23,14 @@ def convolution(
     )
 
 
-def named(**layers: nn.Module) -> nn.Sequential:
-    """Layers in a row under these names."""
-    return nn.Sequential(OrderedDict(layers))
-
-
 def plain(layers: list[nn.Module], width: int, classes: int) -> nn.Sequential:
     """Layers in a row, the mean over the remaining image, and one linear layer."""
-    return named(
-        layers=nn.Sequential(*layers),
-        pool=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-        head=nn.Linear(width, classes),
-    )
+    parts: dict[str, nn.Module] = {
+        "layers": nn.Sequential(*layers),
+        "pool": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        "head": nn.Linear(width, classes),
+    }
+    return nn.Sequential(OrderedDict(parts))
 
 
 def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
@@ -136,7 +132,13 @@ class _Residual(nn.Sequential):
 
 
 def basic_block(inputs: int, width: int, stride: int) -> _Residual:
-    """Two 3x3 convolutions and a shortcut, to `width` channels."""
+    """Two 3x3 convolutions to `width` channels, and a shortcut: a 1x1 convolution and
+    batch norm if the shape changes, else the identity.
+    """
+    shortcut = nn.Sequential()
+    if stride != 1 or inputs != width:
+        projection = nn.Conv2d(inputs, width, 1, stride, bias=False)
+        shortcut = nn.Sequential(projection, nn.BatchNorm2d(width))
     return _Residual(
         OrderedDict(
             conv1=nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False),
@@ -144,17 +146,8 @@ def basic_block(inputs: int, width: int, stride: int) -> _Residual:
             relu1=nn.ReLU(inplace=True),
             conv2=nn.Conv2d(width, width, 3, padding=1, bias=False),
             bn2=nn.BatchNorm2d(width),
-            downsample=projection(inputs, width, stride),
+            downsample=shortcut,
         )
-    )
-
-
-def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """1x1 convolution and batch norm if the shape changes, else the identity."""
-    if stride == 1 and inputs == outputs:
-        return nn.Sequential()
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
     )
 
 
