@@ -215,12 +215,13 @@ def data_facts(cache: Cache) -> dict[str, str]:
     if clips["group"].equals(clips["clip_id"]):
         number = "not stated, each clip counted as its own recording"
     own = "" if cache.folds_csv.exists() else ", the dataset's own"
-    of_recordings = ""
+    counts = f"{len(clips):,}"
     if clip_table.has_windows(clips):
-        of_recordings = f" windows of {counted(clips['path'].nunique(), 'recording')}"
-    only_trained = f" and {more:,} used only for training" if more else ""
+        counts += f" windows of {counted(clips['path'].nunique(), 'recording')}"
+    if more:
+        counts += f" and {more:,} used only for training"
     return {
-        "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
+        "Clips": counts,
         "Classes": str(len(clip_table.classes_in(clips))),
         groups[0].upper() + groups[1:]: number,
         "Folds": f"{clips['fold'].nunique()}{own}",

@@ -176,7 +176,7 @@ class Findings:
     @property
     def recommended(self) -> str:
         """The features of the run that a leading answer recommends; '' without it."""
-        if not (self.is_answer and self.best.run.members):
+        if not self.is_answer:
             return ""
         own, *_ = self.best.run.members
         return next((run.features for run in self.trained if run.name == own), "")

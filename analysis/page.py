@@ -155,7 +155,7 @@ class Report:
     @property
     def whole(self) -> bool:
         """False if anything damaged was left out."""
-        return not any(problem.kind == "damaged" for problem in self.problems)
+        return not any(problem.damaged for problem in self.problems)
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:

@@ -351,7 +351,7 @@ def add_sections(report: Report) -> None:
             if not files:
                 raise
             # a file of the section is damaged
-            problem = Problem(name, str(error), "damaged")
+            problem = Problem(name, str(error), damaged=True)
             report.sections.append(Section(problems=[problem]))
             continue
         if made:

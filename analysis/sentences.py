@@ -101,7 +101,7 @@ def headline(f: Findings, *, advised: bool = True) -> str:
     main = f.main
     if main is None:
         # if only the cache is damaged, its line says so
-        damaged = {p.run for p in f.problems if p.kind == "damaged"} - {"cache"}
+        damaged = {p.run for p in f.problems if p.damaged} - {"cache"}
         if not damaged:
             today = " on today's data" if "W6" in f.warnings else ""
             return f"No run has been trained{today} yet."

@@ -280,7 +280,6 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
-FIGURES_FOLDER = "figures"
 
 
 @dataclass(frozen=True)
@@ -329,7 +328,7 @@ def write_figure(
         names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
         names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
     contents = [figure_content(name, Path(file), arguments) for file in names]
-    written = {f"{FIGURES_FOLDER}/{file}": text for file, text in zip(names, contents)}
+    written = {f"figures/{file}": text for file, text in zip(names, contents)}
     own.write(written, durable=False)
     caption = FIGURES[name].caption.replace("source recording", unit)
     caption = caption.replace("Accuracy", score) + data.get("note", "")

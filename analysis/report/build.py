@@ -42,13 +42,11 @@ def build_report(job: ReportJob) -> Report:
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
-    runs = list(job.runs)
-    if cache:
-        runs = of_today(runs, cache)
+    runs = of_today(job.runs, cache) if cache else [*job.runs]
     read, problems = load_runs(progress(runs, label="reading", unit="runs"))
     found = findings(
         read,
-        [*(Problem("cache", text, "damaged") for text in damage), *problems],
+        [*(Problem("cache", text, damaged=True) for text in damage), *problems],
         cache=cache,
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
@@ -61,8 +59,7 @@ def build_report(job: ReportJob) -> Report:
         files[f"tables/{name}.csv"] = as_csv(table)
     own.write(files, durable=False)
     own.write({PAGE: render(page=report, f=found)})
-    kept = {"runs": place} if job.runs else {}
-    own.write({SUMMARY: json.dumps(kept)})
+    own.write({SUMMARY: json.dumps({"runs": place} if job.runs else {})})
     if not job.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
     for name in own.remove_others():

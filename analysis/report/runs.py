@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -48,8 +47,7 @@ class Problem:
 
     run: str
     text: str
-    # damaged: something is left out, exit status 1
-    kind: Literal["", "unfinished", "damaged"] = ""
+    damaged: bool = False  # something is left out, exit status 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,7 +124,7 @@ def load_runs(
             if run:
                 families.setdefault(folder.config.family, []).append(run)
         except (RequestError, OSError) as error:
-            problems.append(Problem(folder.name, str(error), "damaged"))
+            problems.append(Problem(folder.name, str(error), damaged=True))
     return [merge_seeds(seeds, problems) for seeds in families.values()], problems
 
 
@@ -139,7 +137,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Configuration | None
             yield
         except (OSError, RequestError) as error:
             problems.append(
-                Problem(folder.name, f"{what} left out: {error}", "damaged")
+                Problem(folder.name, f"{what} left out: {error}", damaged=True)
             )
 
     config = folder.config
@@ -154,7 +152,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Configuration | None
         wanted = folder.config.options.resolved_epochs
         reached = f"epoch {max(map(len, curves))} of {wanted}"
         text = f"no fold is finished yet ({reached}): continue its training"
-        problems.append(Problem(folder.name, text, "unfinished"))
+        problems.append(Problem(folder.name, text))
         return None
     tested = {}
     for fold in folder.finished:

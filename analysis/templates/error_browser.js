@@ -170,8 +170,7 @@ if (browser) {
       return make("li", {}, ...breakable(`${run.name}: `), make("span", { class: hit ? "right" : "wrong" }, ...breakable(`${v.classes[place]} ${hit ? "✓" : "✗"}`)), ` ${run.top[row][3]} %`);
     });
     const summary = `${right} of ${plural(rest.length, "other run")} predicted it correctly`;
-    const box = make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));
-    return box;
+    return make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));
   }
 
   function choose(cell, move) {

@@ -77,7 +77,7 @@ def test_without_a_run_that_can_be_read_the_headline_says_so():
     assert headline(findings([])) == "No run has been trained yet."
     of_others = headline(findings([], old_runs=2))
     assert of_others == "No run has been trained on today's data yet."
-    damaged = [Problem("mel", "cut", "damaged")]
+    damaged = [Problem("mel", "cut", damaged=True)]
     assert headline(findings([], damaged)) == "No run can be read: 1 run is damaged."
 
 

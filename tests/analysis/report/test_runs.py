@@ -81,21 +81,21 @@ def stop(folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "missing", "kind", "said"),
+    ("spoil", "missing", "damaged", "said"),
     [
-        (cut, [(2,)], "damaged", "fold 2 is left out.*ends in the middle of a row"),
-        (overwrite, [()], "damaged", "learning curve of fold 1 is left out"),
-        (repeat, [], "damaged", "tested twice"),
-        (stop, [], "unfinished", "epoch 20 of 20"),
+        (cut, [(2,)], True, "fold 2 is left out.*ends in the middle of a row"),
+        (overwrite, [()], True, "learning curve of fold 1 is left out"),
+        (repeat, [], True, "tested twice"),
+        (stop, [], False, "epoch 20 of 20"),
     ],
 )
 def test_what_a_run_lacks_is_named_and_the_rest_counts(
-    tmp_path, spoil, missing, kind, said
+    tmp_path, spoil, missing, damaged, said
 ):
     spoil(make_run(tmp_path, made_clips(100, 10), MadeRun()))
     runs, (problem, *_) = load_runs(find(tmp_path))
     assert [run.missing_folds for run in runs] == missing
-    assert problem.kind == kind and re.search(said, problem.text)
+    assert problem.damaged == damaged and re.search(said, problem.text)
 
 
 def test_the_epoch_that_validation_chose_is_the_one_that_is_reported(made_runs):
