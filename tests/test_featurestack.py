@@ -248,11 +248,8 @@ def console(*words, **settings):
 def test_alone_it_lists_commands_and_their_meanings_in_the_order_of_use():
     done = console()
     listed = re.findall(r"^  ([a-z]+)  +[A-Z].*\.$", done.stdout, re.MULTILINE)
-    assert (
-        listed[:2] == ["answer", "demo"]
-        and listed.index("data") < listed.index("features") < listed.index("train")
-        and "check" in listed
-    )
+    assert listed[:2] == ["answer", "demo"] and "check" in listed
+    assert listed.index("data") < listed.index("features") < listed.index("train")
     assert done.returncode == 0 and console("--help").stdout == done.stdout
     assert console("--version").stdout == f"featurestack {fs.__version__}\n"
 
@@ -268,23 +265,25 @@ def test_a_variable_of_the_environment_is_named_as_ignored():
     assert done.stderr.splitlines()[0].startswith("ignored: RUNS of the environment")
 
 
-def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
-    table = write_dataset(tmp_path / "sounds")
-    place = {"data": str(tmp_path / "data"), "runs": str(tmp_path / "runs")}
-    assert fs.check(str(table), data=place["data"], quiet=True) is True
-    fs.extract(str(table), "rms", data=place["data"], jobs=1, quiet=True)
+def test_a_command_is_a_function_that_says_whether_it_worked(
+    cache_and_run, tmp_path, capfd
+):
+    cache, _ = cache_and_run
+    sounds = {"dataset": cache.source, "data": cache.data, "quiet": True}
+    assert fs.check(**sounds) is True
+    fs.extract(features="rms", jobs=1, **sounds)
     assert capfd.readouterr() == ("", "")
-    sounds = {"dataset": str(table), **place, "quiet": True}
+    sounds["runs"] = tmp_path
     runs = fs.fit(features=["rms", "rms:0-0"], model="linear", **sounds)
     assert [run.name for run in runs] == ["rms-linear", "rms.0-0-linear"]
     # an exact solution has one seed
     (of_seeds,) = fs.fit(features="rms", model="linear", seed=[0, 1], **sounds)
     assert of_seeds.name == "rms-linear"
     bundle = tmp_path / "sounds.pt"
-    assert fs.bundle("last", out=bundle, **place) and bundle.is_file()
-    remedy = re.escape(f"run make features DATASET={table} FEATURES=zcr DATA=")
-    with pytest.raises(fs.RequestError, match=f"lacks zcr.*{remedy}"):
-        fs.fit(features="zcr", **sounds)
+    assert fs.bundle("last", out=bundle, data=cache.data, runs=tmp_path) == bundle
+    remedy = re.escape(f"run make features DATASET={cache.source} FEATURES=pcen DATA=")
+    with pytest.raises(fs.RequestError, match=f"lacks pcen.*{remedy}"):
+        fs.fit(features="pcen", **sounds)
     with pytest.raises(fs.RequestError, match=r"^folds=9: expected some of"):
         fs.fit(features="rms", model="linear", folds=9, **sounds)
 

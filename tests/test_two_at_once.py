@@ -20,6 +20,10 @@ def answers_of(*commands):
     return [(each.returncode, each.stderr) for each in at_once(*commands)]
 
 
+def predictions_of(run):
+    return sorted(file.read_bytes() for file in run.glob("fold*/predictions.csv"))
+
+
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory):
     """Two folders with other sounds under one name, each with a cache and a run."""
@@ -34,24 +38,14 @@ def sites(tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_data_with_one_folder_of_runs_have_a_run_each(sites, tmp_path):
-    alone = {
-        site: (sites / site / "runs/birds/mel-linear").glob("fold*/predictions.csv")
-        for site in ("x", "y")
-    }
-    expected = {
-        site: sorted(file.read_bytes() for file in files)
-        for site, files in alone.items()
-    }
+    homes = [sites / site / "runs/birds/mel-linear" for site in "xy"]
+    expected = sorted(map(predictions_of, homes))
     for number in range(ROUNDS):
         runs = tmp_path / str(number)
         words = ("train", "DATASET=birds", *LINEAR, f"RUNS={runs}")
         answers = answers_of((sites / "x", words), (sites / "y", words))
         assert [status for status, _ in answers] == [0, 0], answers
-        made = [
-            sorted(file.read_bytes() for file in run.path.glob("fold*/predictions.csv"))
-            for run in find(runs)
-        ]
-        assert sorted(made) == sorted(expected.values())
+        assert sorted(predictions_of(run.path) for run in find(runs)) == expected
 
 
 @pytest.mark.slow

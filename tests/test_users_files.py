@@ -147,11 +147,8 @@ def test_commands_at_once_leave_no_strangers(users_folder):
     """
     report = ["analysis", "DATASET=mine/clips"]
     predict = ["predict", "RUN=runs/clips/rms-linear", "AUDIO=mine/clips"]
-    train = [
-        "train",
-        *(f"{name}={text}" for name, text in GIVEN["train"].items()),
-        "TAG=twice",
-    ]
+    given = GIVEN["train"] | {"TAG": "twice"}
+    train = ["train", *(f"{name}={text}" for name, text in given.items())]
     for pair in (
         (report, report),
         ([*predict, "OUT=a.csv"], [*predict, "OUT=b.csv"]),
@@ -162,8 +159,6 @@ def test_commands_at_once_leave_no_strangers(users_folder):
                 assert process.returncode == 0, process.stderr
                 assert "kept" not in process.stderr
     (trained,) = (users_folder / "runs" / "clips").glob("*twice*")
-    for own in (
-        OwnFiles(users_folder / "reports" / "clips", NO_DATA),
-        OwnFiles(trained),
-    ):
+    report_folder = users_folder / "reports" / "clips"
+    for own in (OwnFiles(report_folder, NO_DATA), OwnFiles(trained)):
         assert own.hashes and all(map(own.is_own, own.hashes))

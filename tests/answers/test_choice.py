@@ -65,12 +65,8 @@ def noise(seed, features=4):
 
 
 def scores_of(folder, place, names):
-    options = RunOptions(
-        dataset=str(folder),
-        runs=place / "runs",
-        features="+".join(names),
-        model="ridge",
-    )
+    given = {"dataset": str(folder), "runs": place / "runs", "model": "ridge"}
+    options = RunOptions(features="+".join(names), **given)
     return SetScores(fits_of(make_plan(options)))
 
 
@@ -383,11 +379,8 @@ def test_another_order_of_the_features_is_the_same_question(noise_answer):
 def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(noise_answer):
     place, found = noise_answer
     choice = RunFolder(place / "runs" / "d" / "answer")
-    by_set = {
-        run.config.features: run
-        for run in find(place / "runs", "d")
-        if run.name != choice.name
-    }
+    runs = [run for run in find(place / "runs", "d") if run.name != choice.name]
+    by_set = {run.config.features: run for run in runs}
     for fold, features in found.chosen.items():
         own = by_set[features].scored(fold)
         assert choice.scored(fold).equals(own)

@@ -310,14 +310,10 @@ def measured(recordings, each, x):
     """A table of clips with these measures, the classes in turn."""
     table = pd.DataFrame(x, columns=ARTEFACTS)
     recording = np.repeat(np.arange(recordings), each)
-    return table.assign(
-        clip_id=np.arange(len(x)).astype(str),
-        label=(recording % 2).astype(str),
-        group=recording.astype(str),
-        fold=1 + recording // 2 % 2,
-        start=0.0,
-        end=0.0,
-    )
+    clip = np.arange(len(x)).astype(str)
+    names = {"clip_id": clip, "group": recording.astype(str), "start": 0.0, "end": 0.0}
+    label = (recording % 2).astype(str)
+    return table.assign(**names, label=label, fold=1 + recording // 2 % 2)
 
 
 @pytest.mark.parametrize("rare", [10, 2])  # every second clip, or every tenth

@@ -141,8 +141,7 @@ def test_the_interval_of_rare_labels_holds_the_precision_of_many_clips():
     held = 0
     for _ in range(40):
         target, scores = drawn(150, 8)
-        _, low, high = ap.precision_of_seeds(target, scores[None], np.arange(150) % 50)[
-            -1
-        ]
+        groups = np.arange(150) % 50
+        _, low, high = ap.precision_of_seeds(target, scores[None], groups)[-1]
         held += low <= truth <= high
     assert held >= 36

@@ -289,16 +289,13 @@ def ranked(right, groups):
     """The ranking of an answer (its score varies more) by clips that are right."""
     labels = np.arange(len(right)) % 2
     answers = np.where(right, labels, 1 - labels)
-    made = Predictions(
-        metric=ACCURACY,
-        classes=("x", "y"),
-        groups=np.asarray(groups),
-        folds=np.asarray(groups) % 5,
-        labels=np.eye(2)[labels] > 0,
-        probabilities=np.eye(2)[answers][None],
-        variance=2.25,
-    )
-    return ModelRanking(runs=(made,), crossed=True)
+    given = {"metric": ACCURACY, "classes": ("x", "y"), "variance": 2.25}
+    given |= {"groups": np.asarray(groups), "folds": np.asarray(groups) % 5}
+    given |= {
+        "labels": np.eye(2)[labels] > 0,
+        "probabilities": np.eye(2)[answers][None],
+    }
+    return ModelRanking(runs=(Predictions(**given),), crossed=True)
 
 
 def test_seven_speakers_who_are_all_right_are_clear_in_an_answer():

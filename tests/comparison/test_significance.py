@@ -90,14 +90,8 @@ def test_the_interval_of_accuracies_excludes_zero_exactly_if_the_verdict_is_clea
         lost = np.round(clips * (drawn < rate[1]).astype(float))
         differences = np.stack([gained[0] - lost[1], gained[1], lost[2] * 0], axis=1)
         shares = clips / clips.sum()
-        found = sign_flip_tests(
-            differences,
-            shares,
-            FAMILY_LEVEL,
-            selected=selected,
-            draws=300,
-            unit=float(clips.sum()),
-        )
+        given = {"selected": selected, "draws": 300, "unit": float(clips.sum())}
+        found = sign_flip_tests(differences, shares, FAMILY_LEVEL, **given)
         total, low, high, p = found[~np.isnan(found[:, 1])].T
         assert (((low > 0) | (high < 0)) == (p < FAMILY_LEVEL)).all()
         assert (low <= total + 1e-6).all() and (total <= high + 1e-6).all()
@@ -213,12 +207,10 @@ def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, wide
     held = 0
     widths = []
     for _ in range(150):
-        difficulty = np.sqrt(0.5) * (
-            rng.normal(size=len(sizes))[place] + rng.normal(size=len(place))
-        )
-        low, high = interval(
-            (difficulty < stats.norm.ppf(accuracy)).astype(float), place
-        )
+        of_recordings = rng.normal(size=len(sizes))[place]
+        difficulty = np.sqrt(0.5) * (of_recordings + rng.normal(size=len(place)))
+        right = difficulty < stats.norm.ppf(accuracy)
+        low, high = interval(right.astype(float), place)
         held += low <= accuracy <= high
         widths.append(high - low)
     assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01

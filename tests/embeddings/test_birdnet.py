@@ -46,11 +46,8 @@ def by_hand(y):
         str(path), num_threads=1, experimental_preserve_all_tensors=True
     )
     interpreter.allocate_tensors()
-    (number,) = (
-        each["index"]
-        for each in interpreter.get_tensor_details()
-        if each["name"] == card.output
-    )
+    details = interpreter.get_tensor_details()
+    (number,) = (each["index"] for each in details if each["name"] == card.output)
     interpreter.set_tensor(0, y[None])
     interpreter.invoke()
     return interpreter.get_tensor(number)[0]

@@ -40,12 +40,9 @@ def write_network(name, *, shape="windows, samples", factor=1.0, **card):
             both = Concat <axis = {len(outer)}> (mean, largest)
         }}"""
     networks.MODELS_FOLDER.mkdir(exist_ok=True)
-    onnx.save(
-        onnx.parser.parse_model(text), str(networks.MODELS_FOLDER / f"{name}.onnx")
-    )
-    (networks.MODELS_FOLDER / f"{name}.json").write_text(
-        json.dumps({"sample_rate": RATE} | card)
-    )
+    file = networks.MODELS_FOLDER / f"{name}.onnx"
+    onnx.save(onnx.parser.parse_model(text), str(file))
+    file.with_suffix(".json").write_text(json.dumps({"sample_rate": RATE} | card))
 
 
 @pytest.fixture(autouse=True)
@@ -225,10 +222,8 @@ def eight_clips(working_folder):
         y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * RAMP
         soundfile.write(working_folder / f"{number}.wav", y, RATE, subtype="FLOAT")
         rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
-    return {
-        "dataset": csv(working_folder / "mine.csv", "\n".join(rows)),
-        "data": working_folder,
-    }
+    table = csv(working_folder / "mine.csv", "\n".join(rows))
+    return {"dataset": table, "data": working_folder}
 
 
 def test_extraction_and_prediction_use_it_until_the_file_is_another(
@@ -249,20 +244,11 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
     assert extract(command) == 0
     assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
-    folder = training.execute(
-        RunOptions(
-            **eight_clips,
-            features=name,
-            epochs=30,
-            batch=2,
-            precision="fp32",
-            threads=1,
-        )
-    )
+    given = {"epochs": 30, "batch": 2, "precision": "fp32", "threads": 1}
+    folder = training.execute(RunOptions(**eight_clips, features=name, **given))
     assert folder.config.model == "mlp"
-    ask = PredictOptions(
-        run=str(folder.path), audio=working_folder / "1.wav", threads=1
-    )
+    audio = working_folder / "1.wav"
+    ask = PredictOptions(run=str(folder.path), audio=audio, threads=1)
     capsys.readouterr()
     assert predict_audio(ask) == 0
     assert "1.wav  b " in capsys.readouterr().out

@@ -30,12 +30,8 @@ from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 
 def ask(trained, **given):
-    given = {
-        "run": str(trained.path),
-        "data": trained.path.parents[2] / "data",
-        **given,
-    }
-    return predict_audio(PredictOptions(threads=1, **given))
+    known = {"run": str(trained.path), "data": trained.path.parents[2] / "data"}
+    return predict_audio(PredictOptions(threads=1, **known | given))
 
 
 def write(file, label, **how):

@@ -68,15 +68,10 @@ def score_on(sounds_run, tmp_path):
     def score(rows, name="other"):
         table = tmp_path / f"{name}.csv"
         pd.DataFrame(rows, columns=["filename", "label"]).to_csv(table, index=False)
-        options = PredictOptions(
-            run=str(sounds_run.path),
-            dataset=str(table),
-            data=sounds_run.path.parents[2] / "data",
-            runs=tmp_path / "runs",
-            reports=tmp_path / "reports",
-            threads=1,
-        )
-        return score_elsewhere(options)
+        places = {name: tmp_path / name for name in ("runs", "reports")}
+        places["data"] = sounds_run.path.parents[2] / "data"
+        given = {"run": str(sounds_run.path), "dataset": str(table), "threads": 1}
+        return score_elsewhere(PredictOptions(**given, **places))
 
     return score
 

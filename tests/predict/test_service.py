@@ -170,10 +170,8 @@ def test_a_service_withholds_what_predict_withholds(model, sounds_run):
         ({"reject": 1.0}, TONE, "" if max(sure.probabilities.values()) < 1 else "tone"),
     ):
         service = fs.Model(sounds_run, **limits)
-        answer, (many,) = (
-            service.predict(clip, RATE),
-            service.predict_many([clip], RATE),
-        )
+        answer = service.predict(clip, RATE)
+        (many,) = service.predict_many([clip], RATE)
         assert answer.predicted == many.predicted == predicted
         assert len(answer.probabilities) == 3
     for limits, message in (

@@ -47,12 +47,6 @@ pytestmark = pytest.mark.usefixtures("without_figures")
 DAMAGED_CLIP = clip_table()["clip_id"][5]
 
 
-def report(folder, **given):
-    """The report of these options, in a folder."""
-    options = AnalysisOptions(reports=folder / "reports", **given)
-    return build_report(*jobs(options))
-
-
 def test_a_run_of_other_clips_is_trained_beside_the_old_one(shrunk_cache, capsys):
     (old,) = find(shrunk_cache.runs)
     before = (old.path / "run.json").read_bytes()
@@ -201,7 +195,8 @@ def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     write_feature(folder, "mel", noise, ids)
     assert not is_of_today(old.config, Cache(folder))
     new = training.execute(change(options, features="chroma"))
-    built = report(tmp_path, dataset=str(folder), runs=tmp_path / "runs")
+    given = {"dataset": str(folder), "runs": tmp_path / "runs"}
+    built = build_report(*jobs(AnalysisOptions(**given, reports=tmp_path / "reports")))
     told = "1 older run is left out: its clips, labels, folds or values have changed"
     assert f"{told} since." in built.remarks
     table = pd.read_csv(built.page.parent / "tables" / "comparison.csv")

@@ -68,12 +68,8 @@ def test_a_card_compares_a_step_of_few_clips(monkeypatch):
         compute, "disagreement", lambda network, way, batch, _: compared.append(batch)
     )
     for device in ("cpu", "cuda"):
-        agreed(
-            Compute(device=device, precision="bf16"),
-            None,
-            batch(size=32),
-            CROSS_ENTROPY,
-        )
+        way = Compute(device=device, precision="bf16")
+        agreed(way, None, batch(size=32), CROSS_ENTROPY)
     assert [(len(x), len(y)) for x, y in compared] == [(32, 32), (8, 8)]
 
 

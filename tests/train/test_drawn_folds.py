@@ -154,19 +154,13 @@ def test_runs_of_other_drawings_are_compared_and_runs_of_other_folds_are_not(
         compare({"mel": mel, "hand": hand})
 
 
-def test_folds_are_chosen_and_completed_within_a_drawing(drawn_options):
-    part = ridge_of(drawn_options, seed=1, folds=(1, 3))
-    assert part.finished == [1, 3]
-    before = (part.fold(3) / "predictions.csv").read_bytes()
-    whole = ridge_of(drawn_options, seed=1)
-    assert (whole.path, whole.finished) == (part.path, [1, 2, 3])
-    assert (part.fold(3) / "predictions.csv").read_bytes() == before
-    validated = make_plan(change(drawn_options, seed=1, val="next"))
-    split = validated.split(1)
-    fold_of = folds_of(whole)
+def test_folds_are_validated_and_bundled_within_a_drawing(drawn_options, runs_of_seeds):
+    run = runs_of_seeds["mel"][1]
+    split = make_plan(change(drawn_options, seed=1, val="next")).split(1)
+    fold_of = folds_of(run)
     assert {*fold_of[split.test]} == {1}
     assert {*fold_of[split.val]} == {2}
-    _, models = bundle_of_run(whole)
+    _, models = bundle_of_run(run)
     assert [*models] == [1, 2, 3]
 
 
@@ -210,12 +204,6 @@ def drawn_folds():
     extract()
 
 
-def edited_folds():
-    extract()
-    edit(Path("data/birds/folds.csv"))
-    extract()
-
-
 def edited_folds_with_another_clip():
     """`check` adds its row to the edited file."""
     extract()
@@ -241,7 +229,6 @@ def folds_of_a_table():
     ("way", "trained"),
     [
         (drawn_folds, 3),
-        (edited_folds, 1),
         (edited_folds_with_another_clip, 1),
         (one_fold_for_each_speaker, 1),
         (folds_of_a_table, 1),

@@ -76,7 +76,6 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(
 
 @pytest.fixture(scope="module")
 def undisturbed_run(cache_folder, tmp_path_factory):
-    """The undisturbed run."""
     options = small_options(cache_folder, tmp_path_factory.mktemp("uncut"))
     return training.execute(thorough(options, epochs=2))
 

@@ -59,23 +59,18 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     assert list(thresholds.values()) == fit_thresholds(known > 0, everything).tolist()
 
 
-def without_labels(finished, tmp_path, folds, labels):
-    """A copy of the run whose clips in these folds lack these labels."""
-    copy = RunFolder(shutil.copytree(finished.path, tmp_path / "copy"))
-    assert calibrate(copy)["last"] == finished.config.calibration["last"]
-    for fold in folds:
-        rows = copy.predictions(fold)
-        probabilities = rows[copy.classes].to_numpy(np.float32)
-        targets = rows["target"].str.split(";")
-        rows["target"] = [";".join({*target} - {*labels}) for target in targets]
-        write_predictions(copy.fold(fold), rows, probabilities, copy.classes)
-    return RunFolder(copy.path)
-
-
 def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(
     tags_run, tmp_path
 ):
-    copy = without_labels(tags_run, tmp_path, tags_run.folds[1:], [CLASSES[0]])
+    copy = RunFolder(shutil.copytree(tags_run.path, tmp_path / "copy"))
+    assert calibrate(copy)["last"] == tags_run.config.calibration["last"]
+    for fold in copy.folds[1:]:
+        rows = copy.predictions(fold)
+        probabilities = rows[copy.classes].to_numpy(np.float32)
+        targets = rows["target"].str.split(";")
+        rows["target"] = [";".join({*target} - {CLASSES[0]}) for target in targets]
+        write_predictions(copy.fold(fold), rows, probabilities, copy.classes)
+    copy = RunFolder(copy.path)
     thresholds = calibrate(copy)["last"].thresholds
     assert thresholds.pop(CLASSES[0]) == UNFITTED
     known = tags_run.config.calibration["last"].thresholds

@@ -262,12 +262,8 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
         return train_plan(plan, bar)
 
     monkeypatch.setattr(training, "train_plan", broken)
-    assert (
-        training.train(
-            given_too(listed_options, "FEATURES=mel blank chroma mel+chroma")
-        )
-        == 1
-    )
+    more = given_too(listed_options, "FEATURES=mel blank chroma mel+chroma")
+    assert training.train(more) == 1
     printed = capsys.readouterr()
     failure = printed.err.splitlines()[-1]
     assert failure.startswith("failed: FEATURES=blank MODEL=linear")

@@ -15,7 +15,7 @@ USUAL = MODELS.complete()
 IMAGE = [name for name, entry in USUAL.items() if entry.kind.name == "image"]
 
 
-SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
+SMALLEST = {"image": (32, 54), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
 
 
 @pytest.mark.parametrize("name", USUAL)
