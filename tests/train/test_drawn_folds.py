@@ -208,9 +208,9 @@ def edited_folds_with_another_clip():
     """`check` adds its row to the edited file."""
     extract()
     edit(Path("data/birds/folds.csv"))
-    write_clips(Path("birds"), "ant", clips=17)
+    write_clips(Path("birds"), "ant", clips=9)
     command("check DATASET=birds")
-    assert "ant_16" in Path("data/birds/folds.csv").read_text()
+    assert "ant_8" in Path("data/birds/folds.csv").read_text()
     extract()
 
 
@@ -235,7 +235,7 @@ def folds_of_a_table():
     ],
 )
 def test_only_drawn_folds_are_drawn_again(tmp_path, way, trained):
-    write_clips(tmp_path / "birds", "ant", "bee", "cat", clips=16)
+    write_clips(tmp_path / "birds", "ant", "bee", "cat", clips=8)
     with inside(tmp_path):
         way()
         place = "birds.csv" if way is folds_of_a_table else "birds"
