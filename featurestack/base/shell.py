@@ -27,17 +27,13 @@ def make_command(word: str, *given: str) -> str:
     >>> make_command("bundle", "RUN=last", "OUT=my bundle.pt")
     "make bundle RUN=last OUT='my bundle.pt'"
     """
-    return " ".join([program(), word, *map(quoted, [*given, *load_words()])])
+    loaded = [f"LOAD={' '.join(LOADED)}"] if LOADED else []
+    return " ".join([program(), word, *map(quoted, [*given, *loaded])])
 
 
 def next_line(word: str, *given: str) -> str:
     """The last line of a stage: the command that follows it."""
     return f"next: {make_command(word, *given)}"
-
-
-def load_words() -> list[str]:
-    """The word LOAD=… that gives another process the same files."""
-    return [f"LOAD={' '.join(LOADED)}"] if LOADED else []
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

@@ -165,7 +165,13 @@ def tell_error(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         tell(f"failed: not enough memory ({error or 'no number known'})")
         return 1
-    tell(f"failed: {failed_by(error)}")
+    import tempfile  # late: it does not load where a test imitates native Windows
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as details:
+        details.writelines(traceback.format_exception(error))
+    tell(f"failed: {unforeseen(error)}. {WHOLE_FILES}; {UNFORESEEN} {details.name}")
     return 1
 
 
@@ -175,19 +181,6 @@ def activation() -> str:
         return ""
     activate = shlex.quote(f"{HOME}/.venv/bin/activate")
     return f"activate the environment that has it: . {activate}"
-
-
-def failed_by(error: BaseException) -> errors.Failed:
-    """The kind of error, what was being read, and the new file with its traceback."""
-    import tempfile  # late: it does not load where a test imitates native Windows
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        file.writelines(traceback.format_exception(error))
-    return errors.Failed(
-        f"{unforeseen(error)}. {WHOLE_FILES}; {UNFORESEEN} {file.name}"
-    )
 
 
 def unforeseen(error: BaseException) -> str:

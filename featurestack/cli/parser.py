@@ -87,7 +87,20 @@ def parser_of(options: type[Options], program: str, description: str = "") -> Pa
     more = parser.add_argument_group("more options") if options.leading else first
     for name in dict.fromkeys([*options.leading, *known]):
         group = first if name in options.leading else more
-        add_option(group, name, known[name], is_list=name in options.lists)
+        field, is_list = known[name], name in options.lists
+        kind, several, _ = kind_of(field)
+        traits: dict[str, Any] = {}
+        if several or is_list:
+            traits = {"nargs": "+", "action": Several}
+        elif kind is bool:
+            traits = {"nargs": "?", "const": True}
+        group.add_argument(
+            flag(name),
+            type=reader(name, field, is_list=is_list),
+            default=argparse.SUPPRESS,
+            help=meaning(field).replace("%", "%%"),
+            **traits,
+        )
     first.add_argument("--load", default=argparse.SUPPRESS, help=registry.MEANING)
     taken = {*FOLDER_OPTIONS, *(REMEMBERED if "dataset" in known else ())}
     for name in taken - {*known}:
@@ -95,25 +108,6 @@ def parser_of(options: type[Options], program: str, description: str = "") -> Pa
             flag(name), default=argparse.SUPPRESS, help=argparse.SUPPRESS
         )
     return parser
-
-
-def add_option(
-    group: Any, name: str, field: "Field[Any]", *, is_list: bool = False
-) -> None:
-    """Add a field to the parser; `is_list` if its text is a list of values."""
-    kind, several, _ = kind_of(field)
-    traits: dict[str, Any] = {}
-    if several or is_list:
-        traits = {"nargs": "+", "action": Several}
-    elif kind is bool:
-        traits = {"nargs": "?", "const": True}
-    group.add_argument(
-        flag(name),
-        type=reader(name, field, is_list=is_list),
-        default=argparse.SUPPRESS,
-        help=meaning(field).replace("%", "%%"),
-        **traits,
-    )
 
 
 def meaning(field: "Field[Any]") -> str:
@@ -124,10 +118,10 @@ def meaning(field: "Field[Any]") -> str:
     return f"[{default}] {text}" if default else text
 
 
-def reader(
-    name: str, field: "Field[Any]", *, is_list: bool = False
-) -> Callable[[str], Any]:
-    """The function from an option's text to its value, or values."""
+def reader(name: str, field: "Field[Any]", *, is_list: bool) -> Callable[[str], Any]:
+    """The function from an option's text to its value, or values; `is_list` if the
+    text is a list of values, each of which makes a run.
+    """
     kind, several, others = kind_of(field)
     may_be_empty = field.default in ("", (), True, False)
     may_be_empty |= bool(field.metadata.get("clears"))

@@ -177,34 +177,22 @@ def predict_parts(
     )
     table = pd.DataFrame(values, [key for key, _, _ in predictions], model.classes)
     table.insert(0, "predicted", [text for _, _, text in predictions])
-    tell_low_rates(rates, model.sample_rate)
-    tell_failures(failures, damaged, len({*rates, *failures}))
-    return table, unread
-
-
-def tell_low_rates(rates: Mapping[str, int], model_rate: int) -> None:
-    """Say how many files have a lower sample rate (`rates`) than the model's audio."""
-    low = [file for file, rate in rates.items() if rate < model_rate]
+    low = [file for file, rate in rates.items() if rate < model.sample_rate]
     if low:
         rate, has = rates[low[0]], "has" if len(low) == 1 else "have"
         tell(
             f"{len(low)} of {counted(len(rates), 'file')} {has} a lower sample rate"
-            f" than the run ({Path(low[0]).name}: {rate:,} of {model_rate:,} Hz):"
-            f" nothing is above {rate / 2:,.0f} Hz there, so predictions may be worse"
+            f" than the run ({Path(low[0]).name}: {rate:,} of {model.sample_rate:,} Hz"
+            f"): nothing is above {rate / 2:,.0f} Hz there, so predictions may be worse"
         )
-
-
-def tell_failures(
-    failures: Mapping[str, str], damaged: audio.Damaged, total: int
-) -> None:
-    """Name the files that failed, and those with damaged parts."""
     read = {file: error for file, error in damaged.items() if file not in failures}
     for line in audio.damaged_parts(read):
         tell(line)
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:
-        tell(f"{len(failures)} of {counted(total, 'file')} failed")
+        tell(f"{len(failures)} of {counted(len({*rates, *failures}), 'file')} failed")
+    return table, unread
 
 
 def predict_recordings(
