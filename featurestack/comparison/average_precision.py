@@ -356,7 +356,8 @@ class MeanAveragePrecision(Metric):
         """Jackknife values of the recordings, spread over their clips."""
         labels, units = predictions.labels, predictions.units
         seeds = [jackknife_values(labels, ranks, units) for ranks in predictions.order]
-        return np.stack([over_clips(values, units) for values in seeds])
+        _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
+        return np.stack([(values * len(units) / sizes)[place] for values in seeds])
 
     def chance(self, predictions: Predictions) -> Floats:
         """The score of random ranks within the folds, for every clip."""
@@ -392,12 +393,6 @@ class MeanAveragePrecision(Metric):
         )
         table = table.join(decided_scores(predictions)).reindex(range(len(precision)))
         return table.assign(low=precision[:, 1], high=precision[:, 2])
-
-
-def over_clips(values: Floats, units: NDArray[np.generic]) -> Floats:
-    """(N,) numbers of clips whose sums by unit, over N, are these values (G,)."""
-    _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    return (values * len(units) / sizes)[place]
 
 
 def mean_average_precision(evaluation: Evaluation) -> float:

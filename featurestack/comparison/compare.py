@@ -569,8 +569,13 @@ def probabilities_of(name: str, model: Any, clips: ComparedClips) -> metrics.Flo
         )
     if clips.multilabel:
         return values
-    if remark := metrics.remark_on_ties(values, clips.labels):
-        warn(f"{name}: {remark}")
+    if ties := int(metrics.tied(values, clips.labels).sum()):
+        verbs = ("share their", "count") if ties > 1 else ("shares its", "counts")
+        warn(
+            f"{name}: {counted(ties, 'clip')} {verbs[0]} highest probability between"
+            f" classes, the true one among them, and {verbs[1]} as wrong; give"
+            " predicted classes if the model breaks ties"
+        )
     return metrics.lost_ties(values, clips.labels)
 
 

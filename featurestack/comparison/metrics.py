@@ -12,8 +12,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.base.quantities import counted
-
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 SUM_TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are damaged
 DEFAULT_THRESHOLD = 0.5
@@ -68,18 +66,6 @@ def lost_ties(values: Floats, labels: Labels) -> Floats:
     """Probabilities (N, K) in which the true class loses a tie with another class."""
     ties = tied(values, labels)[:, None]
     return np.where(ties & labels, values * (1 - TIE), values)
-
-
-def remark_on_ties(values: Floats, labels: Labels) -> str:
-    """How many clips are wrong because of a tie; '' if none is."""
-    ties = int(tied(values, labels).sum())
-    verbs = ("share their", "count") if ties > 1 else ("shares its", "counts")
-    text = (
-        f"{counted(ties, 'clip')} {verbs[0]} highest probability between classes, the"
-        f" true one among them, and {verbs[1]} as wrong; give predicted classes if the"
-        " model breaks ties"
-    )
-    return text if ties else ""
 
 
 def decide(
