@@ -214,7 +214,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     number = f"{clips['group'].nunique():,}"
     if clips["group"].equals(clips["clip_id"]):
         number = "not stated, each clip counted as its own recording"
-    own = "" if cache.folds_csv.exists() else ", the dataset's own"
+    from_dataset = "" if cache.folds_csv.exists() else ", the dataset's own"
     counts = f"{len(clips):,}"
     if clip_table.has_windows(clips):
         counts += f" windows of {counted(clips['path'].nunique(), 'recording')}"
@@ -224,7 +224,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Clips": counts,
         "Classes": str(len(clip_table.classes_in(clips))),
         groups[0].upper() + groups[1:]: number,
-        "Folds": f"{clips['fold'].nunique()}{own}",
+        "Folds": f"{clips['fold'].nunique()}{from_dataset}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
         "Features cached": f"{len(cache.features)}, {size(stored)}",
         # only the name: the page may be passed on, but not this machine's folders

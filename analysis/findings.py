@@ -134,7 +134,7 @@ class Findings:
 
     @property
     def runs(self) -> Sequence[Configuration]:
-        return [own.run for own in self.every]
+        return [entry.run for entry in self.every]
 
     @property
     def grouped(self) -> bool:
@@ -170,7 +170,7 @@ class Findings:
     @property
     def higher(self) -> Ranked | None:
         """The highest run, if an answer leads the report and reaches less."""
-        highest = max(self.ranked, key=lambda own: own.score.value)
+        highest = max(self.ranked, key=lambda entry: entry.score.value)
         return highest if highest.score.value > self.best.score.value else None
 
     @property
@@ -178,26 +178,28 @@ class Findings:
         """The features of the run that a leading answer recommends; '' without it."""
         if not self.is_answer:
             return ""
-        own, *_ = self.best.run.members
-        return next((run.features for run in self.trained if run.name == own), "")
+        member, *_ = self.best.run.members
+        return next((run.features for run in self.trained if run.name == member), "")
 
     @cached_property
     def alike(self) -> Sequence[Ranked]:
         """The feature sets of the best setting that has several of them, best first."""
         by_setting: dict[str, list[Ranked]] = {}
-        for own in self.ranked:
-            if own.run.trained and self.main:
-                how = setting(own.run, self.main.runs, {"tag"})
-                by_setting.setdefault(how, []).append(own)
+        for entry in self.ranked:
+            if entry.run.trained and self.main:
+                how = setting(entry.run, self.main.runs, {"tag"})
+                by_setting.setdefault(how, []).append(entry)
         for ranked in by_setting.values():  # the setting of the highest run comes first
-            if len({own.run.features for own in ranked}) > 1:
+            if len({entry.run.features for entry in ranked}) > 1:
                 return ranked
         return []
 
     @property
     def unclear(self) -> list[Ranked]:
         """The others that do not differ clearly from the best."""
-        return [own for own in self.ranked if own.verdict == "no clear difference"]
+        return [
+            entry for entry in self.ranked if entry.verdict == "no clear difference"
+        ]
 
 
 def findings(
@@ -216,10 +218,10 @@ def findings(
     """
     members = {name for run in runs for name in run.members}
     sets = rankings([run for run in runs if run.name not in members])
-    others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
+    others = [entry for ranking in sets[1:] for entry in ranked_in(ranking)]
     whole = [run for run in runs if run.name in members and not run.missing_folds]
     parts = [replace(each, reason="part of an answer") for each in rankings(whole)]
-    of_answer = [own for ranking in parts for own in ranked_in(ranking)]
+    of_answer = [entry for ranking in parts for entry in ranked_in(ranking)]
     main = None
     if sets:  # an answer's score is that of a choice without the tested clips
         led = sorted(sets[0].runs, key=lambda run: not run.members)
@@ -238,7 +240,7 @@ def findings(
     evidence = Evidence(main, cache, checked, old_runs)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
     return Findings(
-        problems=[*problems, *(why_apart(own, ranked[0]) for own in others)],
+        problems=[*problems, *(why_apart(entry, ranked[0]) for entry in others)],
         warnings={code: text for code, text in sentences.items() if text},
         main=main,
         ranked=ranked,
@@ -250,13 +252,17 @@ def findings(
     )
 
 
-def why_apart(own: Ranked, best: Ranked) -> Problem:
+def why_apart(entry: Ranked, best: Ranked) -> Problem:
     """Why a run is not compared with the best."""
-    why = f"different {own.reason} from {best.name}"
-    if own.reason == "folds" and own.run.missing_folds and not best.run.missing_folds:
-        why = f"it has {own.n} of {best.n} folds; train its missing folds"
-    score = f"{percent(own.score.value)} %"
-    return Problem(own.name, f"{score}, not compared: {why}")
+    why = f"different {entry.reason} from {best.name}"
+    if (
+        entry.reason == "folds"
+        and entry.run.missing_folds
+        and not best.run.missing_folds
+    ):
+        why = f"it has {entry.n} of {best.n} folds; train its missing folds"
+    score = f"{percent(entry.score.value)} %"
+    return Problem(entry.name, f"{score}, not compared: {why}")
 
 
 def tables_of(
@@ -265,18 +271,18 @@ def tables_of(
     gains: Sequence[Gain],
 ) -> dict[str, pd.DataFrame]:
     """The tables of a report, of all runs and of each."""
-    comparison = pd.DataFrame([own.row() for own in every])
-    options = [{"run": own.name, **settings(own.run)} for own in every]
+    comparison = pd.DataFrame([entry.row() for entry in every])
+    options = [{"run": entry.name, **settings(entry.run)} for entry in every]
     tables = {
         "comparison": comparison,
         "settings": pd.DataFrame(options).fillna(""),
     }
     if gains:
         tables["ablations"] = pd.DataFrame([gain.row() for gain in gains])
-    for own in every:
-        tables[f"{own.name}.classes"] = class_report(own.run)
-        if not own.run.metric.multilabel:
-            tables[f"{own.name}.confused"] = confused_pairs(own.run)
+    for entry in every:
+        tables[f"{entry.name}.classes"] = class_report(entry.run)
+        if not entry.run.metric.multilabel:
+            tables[f"{entry.name}.confused"] = confused_pairs(entry.run)
     return tables
 
 

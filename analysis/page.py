@@ -98,7 +98,7 @@ class Report:
     """What a report is made from, its sections and figures; printed as by a command."""
 
     job: ReportJob
-    own: OwnFiles  # those of the report's folder
+    own_files: OwnFiles  # those of the report's folder
     found: Findings
     cache: Cache | None
     features: Sequence[str]  # cached and readable
@@ -159,19 +159,24 @@ class Report:
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        parts = (self.found.tables, *(own.tables for own in self.sections))
+        parts = (self.found.tables, *(section.tables for section in self.sections))
         return {name: table for part in parts for name, table in part.items()}
 
     @property
     def facts(self) -> Mapping[str, str]:
         """Label -> value, on the first screen and in the terminal."""
         # those of the headline's score come first
-        parts = (sentences.facts(self.found), *(own.facts for own in self.sections))
+        parts = (
+            sentences.facts(self.found),
+            *(section.facts for section in self.sections),
+        )
         return {label: text for part in parts for label, text in part.items()}
 
     @property
     def problems(self) -> Sequence[Problem]:
-        of_sections = [problem for own in self.sections for problem in own.problems]
+        of_sections = [
+            problem for section in self.sections for problem in section.problems
+        ]
         return [*self.found.problems, *of_sections]
 
     @property
@@ -185,7 +190,7 @@ class Report:
     @property
     def linked(self) -> set[str]:
         """The runs whose settings the page shows, so that names link to them."""
-        return {own.name for own in self.found.every[:SHOWN_RUNS]}
+        return {entry.name for entry in self.found.every[:SHOWN_RUNS]}
 
     @property
     def score(self) -> str:
@@ -197,9 +202,9 @@ class Report:
         """The columns of a table that the page shows, with their headings."""
         words = {"score": score or self.score}
         return [
-            own._replace(heading=own.heading.format(column=own.name, **words))
-            for own in columns_of(name, table)
-            if own.kind in CELLS
+            column._replace(heading=column.heading.format(column=column.name, **words))
+            for column in columns_of(name, table)
+            if column.kind in CELLS
         ]
 
     def figures(self, section: str) -> list[SavedFigure]:

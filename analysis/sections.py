@@ -86,12 +86,12 @@ def first_screen(report: Report) -> Section:
         return Section(values=values)
     best = found.best.run
     names, note = without_shared(
-        [own.label for own in found.ranked],
-        [own.run.features for own in found.ranked if own.run.trained],
+        [entry.label for entry in found.ranked],
+        [entry.run.features for entry in found.ranked if entry.run.trained],
     )
     chart: Sequence[tuple[str, Estimate, str, str]] = [
-        (name, own.score, own.verdict, own.name)
-        for name, own in zip(names, found.ranked, strict=True)
+        (name, entry.score, entry.verdict, entry.name)
+        for name, entry in zip(names, found.ranked, strict=True)
     ]
     title = f"{found.main.metric.heading} by feature set, %{note}"
     for section in report.sections:
@@ -108,7 +108,7 @@ def first_screen(report: Report) -> Section:
     if not best.metric.multilabel:
         matrix = tables.confusion_by_category(best)
         browser = next(
-            own.values for own in report.sections if own.template == "errors"
+            each.values for each in report.sections if each.template == "errors"
         )
         values |= {
             "confusion": matrix["counts"],
@@ -128,10 +128,10 @@ def comparison(report: Report) -> Section:
     """The runs next to each other."""
     found = report.found
     assert found.main, "runs that are compared have a ranking"
-    costs = [own.cost for own in found.every]
-    scores = [own.scores for own in found.ranked]
+    costs = [entry.cost for entry in found.every]
+    scores = [entry.scores for entry in found.ranked]
     values = {
-        "no_intervals": not any(own.difference.bounded for own in found.ranked),
+        "no_intervals": not any(entry.difference.bounded for entry in found.ranked),
         "scores": {
             name: score
             for name, score in found.main.metric.scores.items()
@@ -139,7 +139,9 @@ def comparison(report: Report) -> Section:
             and any(known(row.get(name)) for row in scores)
         },
         "cost_columns": [
-            column for column in COSTS if any(known(own[column[0]]) for own in costs)
+            column
+            for column in COSTS
+            if any(known(entry[column[0]]) for entry in costs)
         ],
     }
     return Section("Comparison", values=values)
@@ -151,15 +153,15 @@ def classes(report: Report) -> Section:
     found = report.found
     assert found.main, "classes are those of a ranking"
     metric = found.main.metric
-    others = [own for own in found.alike or found.ranked if own is not found.best]
+    others = [entry for entry in found.alike or found.ranked if entry is not found.best]
     compared = [found.best, *others][:SETS_IN_CLASSES]
     # columns are numbered, because a run may have the name of another column
     scores = {}
     columns: list[tuple[int | str, str, str]] = [("class", "Class", "text")]
-    for place, own in enumerate(compared):
-        table = found.tables[f"{own.name}.classes"].set_index("class")
+    for place, entry in enumerate(compared):
+        table = found.tables[f"{entry.name}.classes"].set_index("class")
         scores[place] = table[metric.class_score]
-        columns.append((place, f"{own.label} %", "percent"))
+        columns.append((place, f"{entry.label} %", "percent"))
     by_class = pd.DataFrame(scores)
     if len(compared) > 1:
         by_class["lead"] = by_class[0] - by_class[1]
@@ -243,34 +245,34 @@ def runs(report: Report) -> Section:
             matrices[f"{run.name}.confusion"] = matrix.reset_index()
     given = report.job.given
     shown = []
-    for own in found.every[:SHOWN_RUNS]:
-        again, seeds = "", " ".join(map(str, own.run.seeds))
-        if own.run.config.command:  # an answer has none
-            words = [f"FEATURES={own.run.features}"]
-            words += without(own.run.config.command, "FEATURES")
+    for entry in found.every[:SHOWN_RUNS]:
+        again, seeds = "", " ".join(map(str, entry.run.seeds))
+        if entry.run.config.command:  # an answer has none
+            words = [f"FEATURES={entry.run.features}"]
+            words += without(entry.run.config.command, "FEATURES")
             words += [f"SEED={seeds}"] if seeds != "0" else []
             again = make_command("train", *given, *words)
-        shown.append((own, run_facts(own), tables.settings(own.run), again))
+        shown.append((entry, run_facts(entry), tables.settings(entry.run), again))
     values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
     return Section("Runs", tables=matrices, values=values)
 
 
-def run_facts(own: Ranked) -> dict[str, str]:
+def run_facts(entry: Ranked) -> dict[str, str]:
     """Facts of one run that are known: heading -> text."""
-    run, model = own.run, own.run.model
-    if parameters := own.cost["parameters"]:
+    run, model = entry.run, entry.run.model
+    if parameters := entry.cost["parameters"]:
         model += f", {count(parameters)} parameters"
     machine: list[str | None] = []
     if at := run.config.machine:
         machine = [at.processor, counted(at.cores, "core") if at.cores else "", at.gpu]
     if run.config.computed:
         machine.append(run.config.computed.precision)
-    seconds = own.cost["fold_seconds"]
+    seconds = entry.cost["fold_seconds"]
     seeds = ", ".join(map(str, run.seeds))
     if run.folders[0].seedless:
         seeds = "none: an exact solution"
     facts = {
-        "Folds": f"{own.n} of {len(run.config.folds)}",
+        "Folds": f"{entry.n} of {len(run.config.folds)}",
         "Seeds" if len(run.seeds) > 1 else "Seed": seeds,
         "Protocol": run.protocol,
         "Model": model,
@@ -366,5 +368,10 @@ def add_sections(report: Report) -> None:
     words = {"unit": found.unit, "score": report.score}
     for name, stem, arrays in progress(figures, label="drawing", unit="figures"):
         report.drawn[stem] = write_figure(
-            report.own, name, stem, arrays, for_print=report.job.for_print, **words
+            report.own_files,
+            name,
+            stem,
+            arrays,
+            for_print=report.job.for_print,
+            **words,
         )

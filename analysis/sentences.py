@@ -82,10 +82,10 @@ def unsigned(value: float) -> str:
     return points(value).removeprefix("+")
 
 
-def verdict(f: Findings, own: Ranked) -> str:
+def verdict(f: Findings, entry: Ranked) -> str:
     """The verdict on a run, as a table shows it."""
-    unclear = own.verdict == "best" and f.unclear
-    return "highest, not clearly better" if unclear else own.verdict
+    unclear = entry.verdict == "best" and f.unclear
+    return "highest, not clearly better" if unclear else entry.verdict
 
 
 # ---- the first screen
@@ -200,14 +200,14 @@ def lead_of(f: Findings) -> tuple[str, str]:
     main = main_ranking(f)
     few = few_groups(len(main.shares), f.group)
     if len(f.ranked) > 1 and not f.is_answer:
-        own = f.ranked[1]
-        lead = points(-own.difference.value) + " points"
-        if own.difference.bounded:
-            low, high = points(-own.difference.high), points(-own.difference.low)
+        second = f.ranked[1]
+        lead = points(-second.difference.value) + " points"
+        if second.difference.bounded:
+            low, high = points(-second.difference.high), points(-second.difference.low)
             lead += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
-        clear = "clear" if own.verdict.startswith("clearly") else own.verdict
-        verdict = few if own.verdict == "not compared" else clear
-        return f"Lead over {own.label}", f"{lead}, {verdict}"
+        clear = "clear" if second.verdict.startswith("clearly") else second.verdict
+        verdict = few if second.verdict == "not compared" else clear
+        return f"Lead over {second.label}", f"{lead}, {verdict}"
     against = main.against_chance
     lead = f"{points(against.lead)} points"
     verdict = few if main.untested else "clear" if against.clear else "not clear"
@@ -353,7 +353,7 @@ def tested(f: Findings) -> str:
             " selection of the best (model confidence set; Hansen, Lunde and Nason"
             " 2011)"
         )
-    others = [own for own in f.gains if f.best.run not in (own.less, own.more)]
+    others = [gain for gain in f.gains if f.best.run not in (gain.less, gain.more)]
     if len(others) > 1:
         text += (
             f". The {len(others)} ablations between other configurations have the same"

@@ -133,10 +133,10 @@ class Fits:
 
     def x(self, features: str, clips: Positions) -> Numbers:
         """(n, D) the numbers of a feature set for these clips, without another copy."""
-        own = [self.numbers[name] for name in features.split("+")]
-        x = np.empty((len(clips), sum(part.shape[1] for part in own)), np.float32)
+        parts = [self.numbers[name] for name in features.split("+")]
+        x = np.empty((len(clips), sum(part.shape[1] for part in parts)), np.float32)
         first = 0
-        for part in own:
+        for part in parts:
             last = first + part.shape[1]
             x[:, first:last] = part[clips]
             first = last
@@ -201,8 +201,8 @@ class Fits:
             content = io.BytesIO()
             arrays: dict[str, Any] = kept
             np.savez(content, **arrays)
-            own = OwnFiles(file.parent)
-            own.register([file.name], "move it, or give another RUNS=")
+            own_files = OwnFiles(file.parent)
+            own_files.register([file.name], "move it, or give another RUNS=")
             replace_file(file, content.getvalue(), durable=False, parents=True)
         return [kept[key] for key in keys]
 
@@ -242,11 +242,13 @@ class Fits:
     def repeated(self, features: str) -> Predictions:
         """What fits to a set predict for the tested clips, sorted, by each drawing."""
         folds, logits = [], []
-        for own in self.drawings:
-            tested = tested_by(own.parts)
+        for drawing in self.drawings:
+            tested = tested_by(drawing.parts)
             order = np.argsort(tested)
-            folds.append(own.fold_of[tested][order])
-            logits.append(np.concatenate(own.logits(features, own.parts))[order])
+            folds.append(drawing.fold_of[tested][order])
+            logits.append(
+                np.concatenate(drawing.logits(features, drawing.parts))[order]
+            )
         return replace(
             self.predictions(logits[0], self.tested_clips),
             folds=np.stack(folds),

@@ -171,7 +171,9 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
         )
     config = run.trained_config
     sounds_of = {int(fold): {*pieces(text)} for fold, text in config.sounds.items()}
-    seen = set().union(*(own for fold, own in sounds_of.items() if fold != left_out))
+    seen = set().union(
+        *(sounds for fold, sounds in sounds_of.items() if fold != left_out)
+    )
     same_folds = all(
         getattr(config, name) == getattr(plan.config, name)
         for name in ("clips", "sounds")

@@ -476,7 +476,9 @@ def facts_of_data(
         "clip_seconds": clip_seconds,
         "cache_megabytes": cache.megabytes(features),
         "identity": str(replace(cache.identity, sounds=frozenset())),
-        "sounds": {str(fold): "".join(sorted(own)) for fold, own in by_fold.items()},
+        "sounds": {
+            str(fold): "".join(sorted(of_fold)) for fold, of_fold in by_fold.items()
+        },
         **data_digests(cache, stored, cache.clips.loc[table.index]),
     }
 

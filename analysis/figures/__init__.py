@@ -206,7 +206,7 @@ def shortened_labels(texts: Iterable[str], longest: int = 28) -> list[str]:
     every = [*texts]
     short = [shorten(text, longest) for text in every]
     pairs = zip(every, short)
-    return [text if short.count(own) > 1 else own for text, own in pairs]
+    return [text if short.count(brief) > 1 else brief for text, brief in pairs]
 
 
 def in_lines(text: str, longest: int) -> str:
@@ -308,7 +308,7 @@ def element(svg: str, shown: str, caption: str) -> str:
 
 
 def write_figure(
-    own: OwnFiles,
+    own_files: OwnFiles,
     name: str,
     stem: str,
     data: Mapping[str, Any],
@@ -329,7 +329,7 @@ def write_figure(
         names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
     contents = [figure_content(name, Path(file), arguments) for file in names]
     written = {f"figures/{file}": text for file, text in zip(names, contents)}
-    own.write(written, durable=False)
+    own_files.write(written, durable=False)
     caption = FIGURES[name].caption.replace("source recording", unit)
     caption = caption.replace("Accuracy", score) + data.get("note", "")
     html = "".join(

@@ -53,9 +53,12 @@ def intervals_of(
     rows: Sequence[tuple[str, Estimate, bool]], stem: str, **given: Any
 ) -> dict[str, dict[str, Any]]:
     """The data of a figure of rows (name, estimate, filled), if one has an interval."""
-    if not any(own.bounded for _, own, _ in rows):
+    if not any(estimate.bounded for _, estimate, _ in rows):
         return {}
-    table = [(text, own.value, own.low, own.high, full) for text, own, full in rows]
+    table = [
+        (text, estimate.value, estimate.low, estimate.high, full)
+        for text, estimate, full in rows
+    ]
     columns = ["name", "estimate", "low", "high", "filled"]
     return {stem: {"intervals": pd.DataFrame(table, columns=columns), **given}}
 
@@ -66,10 +69,10 @@ def additions(report: Report) -> dict[str, dict[str, Any]]:
     models = {gain.less.model for gain in gains}
     model = f" ({models.pop()})" if len(models) == 1 else ""
     names, note = without_shared(
-        [own.name.replace(model, "") for own in gains],
-        [own.more.features for own in gains],
+        [added.name.replace(model, "") for added in gains],
+        [added.more.features for added in gains],
     )
-    steps = [(text, own.difference, own.clear) for text, own in zip(names, gains)]
+    steps = [(text, added.difference, added.clear) for text, added in zip(names, gains)]
     label = f"points of {report.found.score}"
     return intervals_of(steps, "additions", label=label, note=note)
 
@@ -94,8 +97,8 @@ def without_shared(
     longest_first = sorted(map(re.escape, pairs), key=len, reverse=True)
     any_channel = re.compile("|".join(longest_first))
     texts = [any_channel.sub(lambda found: pairs[found[0]], name) for name in names]
-    own = FeatureName("", tuple(sorted(shared)))
-    return texts, f". All features have {own}"
+    common = FeatureName("", tuple(sorted(shared)))
+    return texts, f". All features have {common}"
 
 
 def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
@@ -103,12 +106,12 @@ def accuracy_by_set(report: Report) -> dict[str, dict[str, Any]]:
     assert found.main, "runs that are compared have a ranking"
     shown = found.ranked[:SETS_SHOWN]
     names, note = without_shared(
-        [own.label for own in shown],
-        [own.run.features for own in shown if own.run.trained],
+        [entry.label for entry in shown],
+        [entry.run.features for entry in shown if entry.run.trained],
     )
     bars = [
-        (name, own.score, own.verdict != "no clear difference")
-        for name, own in zip(names, shown)
+        (name, entry.score, entry.verdict != "no clear difference")
+        for name, entry in zip(names, shown)
     ]
     given = {"line": found.main.chance, "label": f"{found.score}, %", "note": note}
     return intervals_of(bars, "accuracy_by_set", **given)

@@ -37,8 +37,8 @@ def build_report(job: ReportJob) -> Report:
             f" a report on those in {os.path.relpath(job.folder / kept['runs'])}: give"
             " that folder, or another REPORTS="
         )
-    own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
-    own.require(PAGE, "REPORTS= or NAME=")
+    own_files = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
+    own_files.require(PAGE, "REPORTS= or NAME=")
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
@@ -51,18 +51,18 @@ def build_report(job: ReportJob) -> Report:
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
     )
-    report = Report(job, own, found, cache, features)
+    report = Report(job, own_files, found, cache, features)
     add_sections(report)
     files = {}
     for name, table in report.tables.items():
         columns_of(name, table)  # ValueError if one is not declared
         files[f"tables/{name}.csv"] = as_csv(table)
-    own.write(files, durable=False)
-    own.write({PAGE: render(page=report, f=found)})
-    own.write({SUMMARY: json.dumps({"runs": place} if job.runs else {})})
+    own_files.write(files, durable=False)
+    own_files.write({PAGE: render(page=report, f=found)})
+    own_files.write({SUMMARY: json.dumps({"runs": place} if job.runs else {})})
     if not job.for_print:  # a plain report leaves those files as they are
-        own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
-    for name in own.remove_others():
+        own_files.keep(name for name in own_files.hashes if name.endswith(OF_PRINT))
+    for name in own_files.remove_others():
         tell(
             f"{job.folder / name}: kept because you changed it; move it away to get"
             " the new one"

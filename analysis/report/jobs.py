@@ -107,8 +107,8 @@ def jobs(options: AnalysisOptions) -> "list[ReportJob]":
     for dataset in sorted(datasets):
         runs = [run for run in folders if name or run.path.parent.name == dataset]
         cache = caches.get(dataset)
-        for own, of_dataset in by_dataset(runs, cache):
-            made.append(job_of(options, dataset, of_dataset, cache, own))
+        for data, of_dataset in by_dataset(runs, cache):
+            made.append(job_of(options, dataset, of_dataset, cache, data))
             cache = None  # of the first
     return made
 

@@ -83,8 +83,8 @@ class Configuration(Predictions):
     def options(self) -> dict[str, object]:
         """The training options, and the code of an own model; none of an answer."""
         code = self.config.code[:CODE_SHOWN]
-        own = {"code": code} if code else {}
-        return asdict(self.trained.options) | own if self.trained else {}
+        code_option = {"code": code} if code else {}
+        return asdict(self.trained.options) | code_option if self.trained else {}
 
     @property
     def channels(self) -> Counter[str]:
@@ -340,8 +340,10 @@ def reason_apart(run: Configuration, other: Configuration) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
     # the validation and the epoch that counts; if unknown the whole `protocol`
     protocols = [
-        f"{own.config.val}, {own.checkpoint}" if own.config.val else own.protocol
-        for own in (run, other)
+        f"{either.config.val}, {either.checkpoint}"
+        if either.config.val
+        else either.protocol
+        for either in (run, other)
     ]
     same_ids = np.array_equal(run.clip_ids, other.clip_ids)
     a, b = run.trained, other.trained

@@ -46,7 +46,9 @@ def untested(cache: Cache, runs: Sequence[Configuration] = ()) -> set[str]:
     trained on; if there are no runs, every feature.
     """
     trained = [run.config.channels for run in runs if run.trained]
-    used = {own.stored for channels in trained for own in channels} or {*cache.features}
+    used = {channel.stored for channels in trained for channel in channels} or {
+        *cache.features
+    }
     failed = failed_clips(cache.folder)
     ids = set[str]().union(*(failed.get(name, ()) for name in (WHOLE, *used)))
     ids &= {*originals(cache.clips)["clip_id"]}
@@ -93,7 +95,9 @@ def duplicates(evidence: Evidence) -> str:
     remember it. Keep one clip of each pair, or give both one group, and train again.
     """
     kind = "duplicates_across_folds"
-    pairs = sum(len(own["names"]) for own in evidence.checked if own["kind"] == kind)
+    pairs = sum(
+        len(finding["names"]) for finding in evidence.checked if finding["kind"] == kind
+    )
     if not pairs:
         return ""
     return (
@@ -218,10 +222,12 @@ def ranked_on_these_clips(evidence: Evidence) -> str:
     main = evidence.main
     if main is None:
         return ""
-    run = max(main.runs, key=lambda own: own.score.value)
+    run = max(main.runs, key=lambda configuration: configuration.score.value)
     features = {*run.channels}
     singles = [
-        own.features for own in main.runs if own.trained and "+" not in own.features
+        configuration.features
+        for configuration in main.runs
+        if configuration.trained and "+" not in configuration.features
     ]
     runs = run.folders[0].path.parent
     scored = {*singles} | scored_features(runs, run.config.clips, run.task.name)
@@ -229,7 +235,9 @@ def ranked_on_these_clips(evidence: Evidence) -> str:
     if not run.trained or not features < scored or corrected:
         return ""
     lead = "score"
-    if others := [own for own in main.runs if own is not run]:
+    if others := [
+        configuration for configuration in main.runs if configuration is not run
+    ]:
         lead = f"lead over {main.labels[others[0].name]}"
     return (
         f"{len(scored)} features were scored on these clips. If you chose"

@@ -128,7 +128,7 @@ def refuse(options: AnswerOptions, name: str, table: pd.DataFrame) -> None:
     counts = table["label"].value_counts()
     labels = table.set_index("clip_id")["label"]
     trained = [labels[fold_split(table, k).train] for k in table["fold"].unique()]
-    if counts.max() < 2 or min(own.nunique() for own in trained) < 2:
+    if counts.max() < 2 or min(of_fold.nunique() for of_fold in trained) < 2:
         raise RequestError(
             f"{name}: {counted(len(table), 'clip')} of"
             f" {counted(len(counts), 'class')}; a class needs two clips from different"
@@ -291,16 +291,16 @@ def conclude(
         lines.append(f"{name}: {run.config.features}: {score}")
     lines.append(f"{name}: {report.headline}")
     lines += [f"  {remark}" for remark in remarks]
-    leads = [own.leads for own in report.sections if own.template == "answer"]
-    lines += [f"{label}: {text}" for own in leads for label, text in own.items()]
+    leads = [each.leads for each in report.sections if each.template == "answer"]
+    lines += [f"{label}: {text}" for each in leads for label, text in each.items()]
     lines += report.lines
-    own = run.config.members[0] if run.config.members else run.name
+    member = run.config.members[0] if run.config.members else run.name
     return Answer(
         report=report,
         score=score,
         chosen=dict(zip(run.config.folds, chosen.sets)),
         recommended="" if found.chance else chosen.recommended,
-        run="" if found.chance else f"{name}/{own}",
+        run="" if found.chance else f"{name}/{member}",
         runs=run.path.parent.parent,
         alone={name: chosen.estimates[name] for name in chosen.candidates},
         lines=lines,

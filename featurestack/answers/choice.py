@@ -155,14 +155,14 @@ class SetScores:
         if (features, outer) in self.known:
             return self.known[features, outer]
         answers = self.fits.logits(features, [part for part, _ in choosing])
-        own = [
+        logits = [
             of_part[np.searchsorted(part.tested, tested)]
             for (part, tested), of_part in zip(choosing, answers)
         ]
         tested = np.concatenate([tested for _, tested in choosing])
         predictions = replace(
-            self.fits.predictions(np.concatenate(own), tested),
-            folds=np.repeat(np.arange(len(own)), [*map(len, own)])[None],
+            self.fits.predictions(np.concatenate(logits), tested),
+            folds=np.repeat(np.arange(len(logits)), [*map(len, logits)])[None],
         )
         score = predictions.metric.score(predictions)
         self.known[features, outer] = score
@@ -234,8 +234,8 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
     known = [*FEATURES.complete()]
 
     def place(name: str) -> tuple[int, str]:
-        own = parse_feature_name(name).name
-        return known.index(own) if own in known else len(known), name
+        base = parse_feature_name(name).name
+        return known.index(base) if base in known else len(known), name
 
     counts = {
         name: int(cache.readable([name]).sum())
@@ -265,7 +265,7 @@ def train(
     balance = "loss" if balanced else "none"
     later = choice.recommended
     jobs = [*zip(folds, choice.sets)]
-    jobs += [(fold, later) for fold, own in jobs if own != later]
+    jobs += [(fold, later) for fold, chosen in jobs if chosen != later]
     runs = {}
     for fold, name in progress(jobs, label="training", unit="trainings"):
         with silenced():
@@ -305,7 +305,9 @@ def write_answer(
     sets = tuple(run.config.features for run in runs.values())
     names = [*choice.candidates]
     frame = "".join(f", {word}" for word in choice.words if word.startswith("FRAME="))
-    hash_ = digest([[own.hash for own in trained.values()], sets, names])
+    hash_ = digest(
+        [[trained_run.hash for trained_run in trained.values()], sets, names]
+    )
     choice = replace(
         choice,
         sets=sets,
@@ -325,8 +327,12 @@ def write_answer(
         protocol=f"{config.protocol}; features chosen without the tested fold",
         hash=hash_,
         family=hash_,
-        seconds=sum(own.seconds for own in trained.values()),
-        cache=dict(pair for own in trained.values() for pair in own.cache.items()),
+        seconds=sum(trained_run.seconds for trained_run in trained.values()),
+        cache=dict(
+            pair
+            for trained_run in trained.values()
+            for pair in trained_run.cache.items()
+        ),
         members=tuple(trained),
     )
     write_config(folder, of_answer)  # last: it makes the folder a run
@@ -411,7 +417,7 @@ def class_rows(scores: SetScores) -> list[dict[str, Plain]]:
     best = ranked_features(scores, plan.channel_names, None)[:COMPARED_BY_CLASS]
     right = {name: fits.repeated(name).correct for name in best}
     return [
-        {"class": label} | {n: float(right[n][own].mean()) for n in best}
-        for label, own in zip(plan.names, labels.T)
-        if own.any()
+        {"class": label} | {n: float(right[n][of_class].mean()) for n in best}
+        for label, of_class in zip(plan.names, labels.T)
+        if of_class.any()
     ]

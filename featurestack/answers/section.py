@@ -72,8 +72,10 @@ def answer(report: Report) -> Section | None:
     tables = {"chosen_sets": table}
     if config.classes:
         by_class = pd.DataFrame([*config.classes])
-        own = report.found.tables[f"{run.name}.classes"].set_index("class")["recall"]
-        by_class.insert(1, "the choice", by_class["class"].map(own))
+        recalls = report.found.tables[f"{run.name}.classes"].set_index("class")[
+            "recall"
+        ]
+        by_class.insert(1, "the choice", by_class["class"].map(recalls))
         tables["chosen_classes"] = by_class
     return Section(
         "Choice",
@@ -94,9 +96,9 @@ def chart(found: Findings, sets: pd.DataFrame) -> list[tuple[str, Estimate, str,
     its interval, the highest first.
     """
     bars = []
-    for own in found.ranked:
-        name = f"{own.run.features} ({own.run.model})"
-        bars.append((name, own.score, str(own.verdict), own.name))
+    for entry in found.ranked:
+        name = f"{entry.run.features} ({entry.run.model})"
+        bars.append((name, entry.score, str(entry.verdict), entry.name))
     trained = {name for name, *_ in bars}
     for row in sets.dropna(subset="low").head(CHARTED).itertuples():
         score, name = (

@@ -155,10 +155,10 @@ def compare(
     """
     models = named(predictions)
     runs = {
-        f"{name} {own.name}" if own is not model else name: own
+        f"{name} {repeat.name}" if repeat is not model else name: repeat
         for name, model in models.items()
-        for own in (model if isinstance(model, list | tuple) else [model])
-        if is_run(own)
+        for repeat in (model if isinstance(model, list | tuple) else [model])
+        if is_run(repeat)
     }
     if not runs:
         clips = clips_of_arrays(labels, groups, folds, classes)
@@ -177,8 +177,8 @@ def compare(
     made = []
     for name, model in models.items():
         repeats = repeats_of(model, clips)
-        values = [probabilities_of(name, own, clips) for own in repeats]
-        own_runs = [own for own in repeats if is_run(own)]
+        values = [probabilities_of(name, repeat, clips) for repeat in repeats]
+        own_runs = [repeat for repeat in repeats if is_run(repeat)]
         made.append(
             Predictions(
                 name=name,
@@ -188,13 +188,13 @@ def compare(
                 folds=np.stack(
                     [
                         # unknown folds are others in each repeat
-                        folds_of(own, clips) + clips.unknown_folds * place
-                        for place, own in enumerate(repeats)
+                        folds_of(repeat, clips) + clips.unknown_folds * place
+                        for place, repeat in enumerate(repeats)
                     ]
                 ),
                 labels=clips.labels,
                 probabilities=np.stack(values),
-                variance=max([1.0, *(own.variance for own in own_runs)]),
+                variance=max([1.0, *(repeat.variance for repeat in own_runs)]),
                 exact=len(own_runs) == len(repeats) and all(r.exact for r in own_runs),
             )
         )
@@ -275,8 +275,8 @@ def clips_of_arrays(
         if alone.any():
             of_clips = counted(int(alone.sum()), "clip")
             warn(f"{of_clips} without a group count as independent recordings")
-        own = [f"\n{number}" for number in range(clips)]
-        groups = np.where(alone, own, groups).astype(str)
+        unique_names = [f"\n{number}" for number in range(clips)]
+        groups = np.where(alone, unique_names, groups).astype(str)
         for remark in remarks_on_groups(groups, numbers):
             warn(remark)
     several = np.ndim(labels) == 2
@@ -330,7 +330,7 @@ def require_ids(models: Mapping[str, Any]) -> None:
     """
     for name, model in models.items():
         parts = model if isinstance(model, list | tuple) else [model]
-        if not all(is_run(own) or index_of(own) is not None for own in parts):
+        if not all(is_run(part) or index_of(part) is not None for part in parts):
             raise RequestError(
                 f"{name} beside a run needs the clips' ids as its index: give"
                 " pd.Series(predicted, cache.clips.clip_id), or for probabilities"
@@ -375,7 +375,9 @@ def labels_of(labels: Any, classes: Any) -> tuple[metrics.Labels, tuple[str, ...
     if classes is not None:
         columns = comparable(array_of("classes", classes))
     elif values.ndim == 1:  # numbers first
-        columns = sorted({*comparable(values)}, key=lambda own: (str(own) == own, own))
+        columns = sorted(
+            {*comparable(values)}, key=lambda value: (str(value) == value, value)
+        )
     else:
         columns = comparable([*pd.DataFrame(labels)])
     names = (*map(str, columns),)
@@ -455,7 +457,9 @@ def places_of(values: Any, classes: Sequence[str]) -> metrics.Ints:
             places.setdefault(str(truth), places[name])
         elif str(truth) in places:
             places[name] = places[str(truth)]
-    return np.array([places.get(str(own), -1) for own in comparable(values)], np.intp)
+    return np.array(
+        [places.get(str(value), -1) for value in comparable(values)], np.intp
+    )
 
 
 def one_each(name: str, values: Any, clips: int) -> NDArray[np.object_]:
@@ -466,10 +470,14 @@ def one_each(name: str, values: Any, clips: int) -> NDArray[np.object_]:
             f"{name} have the shape {array.shape}: expected ({clips},), one for each"
             " clip"
         )
-    text = [None if own is None else str(own) for own in comparable(array)]
+    text = [None if value is None else str(value) for value in comparable(array)]
     missing = ("", "None", *NA_TEXTS)
     return np.array(
-        [None if own is None or own.strip() in missing else own for own in text], object
+        [
+            None if value is None or value.strip() in missing else value
+            for value in text
+        ],
+        object,
     )
 
 
@@ -520,7 +528,7 @@ def repeats_of(model: Any, clips: ComparedClips) -> list[Any]:
     several = isinstance(model, list | tuple | np.ndarray)
     if several and getattr(model, "ndim", 1) > 0 and len(model):
         number = len(clips.labels)
-        if all(is_run(own) or np.shape(own)[:1] == (number,) for own in model):
+        if all(is_run(repeat) or np.shape(repeat)[:1] == (number,) for repeat in model):
             return [*model]
     return [model]
 
@@ -584,14 +592,14 @@ def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> metrics
     places = places_of(values, classes)
     if (places < 0).any():
         unknown = comparable(values[places < 0])
-        if any(isinstance(own, float) for own in unknown):
+        if any(isinstance(value, float) for value in unknown):
             raise RequestError(
                 f"predictions of {name} are numbers with a fraction: give"
                 f" probabilities, a column for each of {len(classes)} classes, or"
                 " predicted classes"
             )
         hint = "classes= names those that no label has"
-        if all(isinstance(own, int) for own in unknown) and (places < 0).all():
+        if all(isinstance(value, int) for value in unknown) and (places < 0).all():
             hint = "these look like numbers of columns: give classes[i]"
         named = nearest("class", str(unknown[0]), classes)
         raise RequestError(f"predictions of {name}: {named}; {hint}")

@@ -201,12 +201,12 @@ class ModelRanking(Generic[Model]):
             p = significance.p_of_leads(leads, self.shares, variance, self.draws)
         mean = round(float(chance.mean()), 12)
         against = []
-        for model, own in zip(self.runs, p.tolist()):
+        for model, p_of_model in zip(self.runs, p.tolist()):
             score = Estimate(model.metric.score(model))
             # else p decides, and an interval of mAP takes seconds
-            if not own >= significance.LEVEL:
+            if not p_of_model >= significance.LEVEL:
                 score = model.score
-            against.append(AgainstChance(score, mean, own))
+            against.append(AgainstChance(score, mean, p_of_model))
         return against
 
     @property

@@ -310,9 +310,9 @@ def every_score(predictions: Predictions) -> tuple[pd.DataFrame, dict[str, float
     rows = []
     for tested in (*clips.values(), np.ones(folds.shape, bool)):
         seeds = [
-            predictions.evaluation(seed, own)
-            for seed, own in enumerate(tested)
-            if own.any()
+            predictions.evaluation(seed, tested_clips)
+            for seed, tested_clips in enumerate(tested)
+            if tested_clips.any()
         ]
         scores = {
             name: float(np.mean([score.function(seed) for seed in seeds]))

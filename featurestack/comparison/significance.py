@@ -161,9 +161,9 @@ def clips_of_classes(
     among = np.maximum((totals > 0).sum(axis=0), 2)
     together, alone = np.zeros((2, correct.shape[1]))
     for of_class, size, count in zip(labels.T, sizes, among):
-        own = correct[of_class]
-        recall = own.mean(axis=0)
-        sums = recording_sums(own - recall, groups[of_class])
+        hits = correct[of_class]
+        recall = hits.mean(axis=0)
+        sums = recording_sums(hits - recall, groups[of_class])
         together += np.square(sums).sum(axis=0) * count / (count - 1)
         alone += size * recall * (1 - recall)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -322,7 +322,7 @@ def p_of_leads(
     largest = (flipped_totals(leads, draws) / scale[:, None]).max(axis=0)
     training = (variance - 1) * between_recordings(leads, shares)
     observed = leads.sum(axis=0) / np.sqrt(scale**2 + training)
-    return np.array([(largest >= own - ROUNDING).mean() for own in observed])
+    return np.array([(largest >= lead - ROUNDING).mean() for lead in observed])
 
 
 def between_recordings(differences: Floats, shares: Floats) -> Floats:
@@ -459,7 +459,7 @@ def gain_tests(
     if weights is None:
         weights = np.ones(clips)
     shares = recording_sums(weights[:, None], groups)[:, 0] / weights.sum()
-    of_drawings = np.stack([recording_sums(own, groups) for own in gains]) / clips
+    of_drawings = np.stack([recording_sums(gain, groups) for gain in gains]) / clips
     sums = of_drawings.mean(axis=0)
     if variance is None:
         training = variance_of_training(of_drawings, shares, exact=True)

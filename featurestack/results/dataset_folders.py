@@ -65,9 +65,9 @@ def folder_of(folder: Path, dataset: Identity, record: str = RECORD) -> Path:
     return next(place for place in (folder, *new) if not owner(place))
 
 
-def register(own: OwnFiles, dataset: Identity) -> None:
+def register(own_files: OwnFiles, dataset: Identity) -> None:
     """Let a folder belong to a dataset; Taken if it belongs to another one."""
-    own.register(
+    own_files.register(
         (),
         "",
         identity=str(dataset),
@@ -78,10 +78,10 @@ def register(own: OwnFiles, dataset: Identity) -> None:
 def register_folder(folder: Path, dataset: Identity, record: str = RECORD) -> OwnFiles:
     """The record of the folder of `folder_of`, which then belongs to the dataset."""
     while True:
-        own = OwnFiles(folder_of(folder, dataset, record), record)
+        own_files = OwnFiles(folder_of(folder, dataset, record), record)
         with suppress(Taken):  # by a command that began meanwhile
-            register(own, dataset)
-            return own
+            register(own_files, dataset)
+            return own_files
 
 
 def by_dataset(
@@ -99,8 +99,8 @@ def by_dataset(
     parts: list[tuple[Identity | None, list[RunFolder]]] = []
     left = [*runs]
     for identity in identities:
-        own = of_identity(left, identity)
-        if own or not parts:
-            parts.append((identity, own))
-        left = [run for run in left if run not in own]
+        same = of_identity(left, identity)
+        if same or not parts:
+            parts.append((identity, same))
+        left = [run for run in left if run not in same]
     return parts or [(None, left)]

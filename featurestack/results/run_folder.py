@@ -434,14 +434,14 @@ def find(
     """
     files = Path(runs).glob(f"{glob.escape(dataset) or '*'}/[!.]*/run.json")
     found = [RunFolder(file.parent) for file in sorted(files)]
-    own = of_identity(found, identity) if identity else found
-    if others := [run for run in found if run not in own]:
+    of_dataset = of_identity(found, identity) if identity else found
+    if others := [run for run in found if run not in of_dataset]:
         place = others[0].config.dataset_identity.place or "elsewhere"
         tell_once(
             f"{counted(len(others), 'run')} in {Path(runs, dataset)} left out: another"
             f" dataset's of this name, {place}"
         )
-    return own
+    return of_dataset
 
 
 def chosen_runs(
@@ -464,10 +464,10 @@ def chosen_runs(
 def of_identity(runs: Iterable[RunFolder], identity: Identity) -> list[RunFolder]:
     """The runs of a dataset, and those without an identity or that cannot be read."""
 
-    def own(config: RunConfig) -> bool:
+    def belongs(config: RunConfig) -> bool:
         return not config.identity or identity.has_made(config.dataset_identity)
 
-    return chosen_runs(runs, own)
+    return chosen_runs(runs, belongs)
 
 
 # The names of these files show which features were scored one by one on the same clips:

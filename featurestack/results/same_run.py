@@ -91,7 +91,7 @@ def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder
         with suppress(RequestError):  # a damaged cache says nothing
             if is_cache(folder):
                 cache = Cache(folder)
-                own = of_identity(of_dataset, cache.identity)
-                current = of_today(own, cache)
-                other += [run for run in own if run not in current]
+                of_these = of_identity(of_dataset, cache.identity)
+                current = of_today(of_these, cache)
+                other += [run for run in of_these if run not in current]
     return other

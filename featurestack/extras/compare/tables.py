@@ -84,7 +84,7 @@ def compare_tables(options: CompareOptions) -> None:
     if runs:
         print(compare(models))
         return
-    frames = [own for own in models.values() if isinstance(own, pd.DataFrame)]
+    frames = [table for table in models.values() if isinstance(table, pd.DataFrame)]
     names = sorted(classes.union(*frames))
     if tags:
         labels = pd.DataFrame(label_indicator(labels, names), labels.index, names)

@@ -136,13 +136,13 @@ class SetScores:
     @property
     def useful(self) -> bool:
         """Whether anything is clearly better than chance."""
-        return any(own.clear for own in self.over_chance.values())
+        return any(lead.clear for lead in self.over_chance.values())
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """N rows, a column for each set: means over the drawings."""
         return pd.DataFrame(
-            {name: own.mean(axis=0) for name, own in self.parts.items()}
+            {name: parts.mean(axis=0) for name, parts in self.parts.items()}
         )
 
     @property
@@ -188,9 +188,9 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
         table = fits.tests(fits.gains(measure), above_chance=measure == ALONE)
         if measure == ALONE:
             leads = [fits.over_chance[name] for name in pairs]
-            clear = [own.clear and not np.isnan(own.p) for own in leads]
+            clear = [lead.clear and not np.isnan(lead.p) for lead in leads]
             table = decided(table, np.array(clear))
-            table["p"] = [own.p for own in leads]
+            table["p"] = [lead.p for lead in leads]
         place = int(measure == LOST)  # in a pair
         scores = [fits.scores[pair[place]].mean() for pair in pairs.values()]
         named = {"feature": [*pairs], "measure": measure, "score": scores}
@@ -281,8 +281,8 @@ def measure_importance(options: FitOptions) -> Importance:
     features, fits = read_features(options, least=2)
     plan = fits.plan
     fits = replace(fits, repeats=len(plan.table) * len(features) <= MOST_REPEATED)
-    own = register_folder(plan.path.with_name(FOLDER), plan.cache.identity)
-    own.require(FILE, "RUNS=")
+    own_files = register_folder(plan.path.with_name(FOLDER), plan.cache.identity)
+    own_files.require(FILE, "RUNS=")
     scores = make_fits(features, fits)
     tables = {
         "features": measures_table(scores),
@@ -301,9 +301,9 @@ def measure_importance(options: FitOptions) -> Importance:
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
     text = json.dumps(asdict(measured), indent=1) + "\n"
-    file = own.folder / FILE
+    file = own_files.folder / FILE
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        own.write({FILE: text})
+        own_files.write({FILE: text})
     return measured
 
 

@@ -65,8 +65,8 @@ def write_next(
     """Write next.csv: NEXT of the files, or of the windows that do not overlap, with
     the paths that a dataset's table has.
     """
-    own = OwnFiles(folder, RECORD)
-    own.require(NEXT, "OUT=")
+    own_files = OwnFiles(folder, RECORD)
+    own_files.require(NEXT, "OUT=")
     if "start" in table:
         step = math.ceil(model.window / (options.hop or model.window / 4))
         table = table[table.groupby("file").cumcount() % step == 0]
@@ -79,7 +79,7 @@ def write_next(
     rows = rows.assign(file=paths, label="", likely=likely)
     rows["probability"] = probabilities[order].max(axis=1).round(4)
     rows = rows.rename(columns={"file": "filename"})
-    own.write({NEXT: csv_text(rows)})
+    own_files.write({NEXT: csv_text(rows)})
     tell(f"{folder / NEXT}: {counted(len(rows), 'row')} to label, in this order")
 
 
